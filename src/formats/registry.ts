@@ -1,0 +1,4 @@
+import type { Format } from './format.ts'
+
+/** Every format that we read, in alphabetical order. Order never decides: `identify` asks all of them. */
+export const FORMATS: readonly Format[] = []
