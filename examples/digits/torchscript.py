@@ -1,0 +1,32 @@
+"""Saves TorchScript without the folders of the machine that made it."""
+
+import re
+import site
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+ALIGNMENT = 64  # PyTorch starts stored records at multiples of this
+
+
+def write_torchscript(script, path):
+    """As script.save(), but source paths in the debug records have every folder name blanked, at the same length."""
+    folders = {str(Path(module.__file__).parent) for module in sys.modules.values() if getattr(module, "__file__", None)}
+    own = sorted({*site.getsitepackages(), str(Path(__file__).parent), *folders}, key=len, reverse=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        original = Path(scratch) / Path(path).name  # its name becomes the archive's top folder
+        script.save(str(original))
+        with zipfile.ZipFile(original) as source, zipfile.ZipFile(path, "w") as target:
+            for entry in source.infolist():
+                data = source.read(entry)
+                if entry.filename.endswith(".debug_pkl"):
+                    for folder in own:
+                        data = data.replace(folder.encode(), re.sub("[^/]", "_", folder).encode())
+                copy = zipfile.ZipInfo(entry.filename)
+                copy.compress_type = entry.compress_type
+                if copy.compress_type == zipfile.ZIP_STORED:
+                    start = target.fp.tell() + 30 + len(copy.filename) + 4
+                    padding = -start % ALIGNMENT
+                    copy.extra = b"FB" + padding.to_bytes(2, "little") + b"Z" * padding
+                target.writestr(copy, data)
