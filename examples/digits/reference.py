@@ -44,11 +44,13 @@ def run_reference(folder, x):
 
         checkpoint = torch.load(folder / "digits-checkpoint.pt", weights_only=False)
         npz = np.load(folder / "digits.npz")
+        script = torch.jit.load(folder / "digits-torchscript.pt")
+        assert "network.py" in str(script.graph), "the debug records are unreadable"
         return {
             "digits.pt": run_state(torch.load(folder / "digits.pt")),
             "digits-checkpoint.pt": run_state(checkpoint["model"]),
             "digits-module.pt": torch.load(folder / "digits-module.pt", weights_only=False)(torch.from_numpy(x)).numpy(),
-            "digits-torchscript.pt": torch.jit.load(folder / "digits-torchscript.pt")(torch.from_numpy(x)).numpy(),
+            "digits-torchscript.pt": script(torch.from_numpy(x)).numpy(),
             "digits.onnx": run_onnx(folder / "digits.onnx", x),
             "digits-folded.onnx": run_onnx(folder / "digits-folded.onnx", x),
             "digits.npz": run_state({name: torch.from_numpy(npz[name]) for name in npz.files}),

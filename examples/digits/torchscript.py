@@ -12,7 +12,8 @@ ALIGNMENT = 64  # PyTorch starts stored records at multiples of this
 
 def write_torchscript(script, path):
     """As script.save(), but source paths in the debug records have every folder name blanked, at the same length."""
-    folders = {str(Path(module.__file__).parent) for module in sys.modules.values() if getattr(module, "__file__", None)}
+    files = (getattr(module, "__file__", None) for module in sys.modules.values())
+    folders = {str(Path(file).parent) for file in files if file and Path(file).is_absolute()}
     own = sorted({*site.getsitepackages(), str(Path(__file__).parent), *folders}, key=len, reverse=True)
     with tempfile.TemporaryDirectory() as scratch:
         original = Path(scratch) / Path(path).name  # its name becomes the archive's top folder
