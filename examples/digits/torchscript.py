@@ -10,11 +10,17 @@ from pathlib import Path
 ALIGNMENT = 64  # PyTorch starts stored records at multiples of this
 
 
-def write_torchscript(script, path):
-    """As script.save(), but source paths in the debug records have every folder name blanked, at the same length."""
+def blank_folders(data):
+    """`data` with the folders of all loaded modules blanked at the same length, so that length prefixes stay right."""
     files = (getattr(module, "__file__", None) for module in sys.modules.values())
     folders = {str(Path(file).parent) for file in files if file and Path(file).is_absolute()}
-    own = sorted({*site.getsitepackages(), str(Path(__file__).parent), *folders}, key=len, reverse=True)
+    for folder in sorted({*site.getsitepackages(), *folders}, key=len, reverse=True):
+        data = data.replace(folder.encode(), re.sub("[^/]", "_", folder).encode())
+    return data
+
+
+def write_torchscript(script, path):
+    """As script.save(), but source paths in the debug records have every folder name blanked, at the same length."""
     with tempfile.TemporaryDirectory() as scratch:
         original = Path(scratch) / Path(path).name  # its name becomes the archive's top folder
         script.save(str(original))
@@ -22,8 +28,7 @@ def write_torchscript(script, path):
             for entry in source.infolist():
                 data = source.read(entry)
                 if entry.filename.endswith(".debug_pkl"):
-                    for folder in own:
-                        data = data.replace(folder.encode(), re.sub("[^/]", "_", folder).encode())
+                    data = blank_folders(data)
                 copy = zipfile.ZipInfo(entry.filename)
                 copy.compress_type = entry.compress_type
                 if copy.compress_type == zipfile.ZIP_STORED:
