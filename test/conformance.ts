@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { DEFAULT_LIMITS, type Limits } from '../src/bytes/limits.ts'
+import { seededRandom } from '../src/compare/random.ts'
 import { FormatError } from '../src/errors.ts'
 import type { Format } from '../src/formats/format.ts'
 import { identify, probeInput } from '../src/formats/identify.ts'
@@ -99,16 +100,5 @@ export async function outcome(format: Format, sample: Sample): Promise<boolean> 
   } catch (error) {
     if (error instanceof FormatError) return false
     throw error
-  }
-}
-
-/** mulberry32: small, seeded, good enough to choose places to damage. Values in [0, 1). */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
   }
 }

@@ -1,0 +1,168 @@
+import type { Node } from '../../model/graph.ts'
+import { type Distance, distance } from '../distance.ts'
+import { flattenedLayout, layoutsBetween, reorder, type ValuePair } from './pair-values.ts'
+import type { Side } from './recording.ts'
+
+/** The first value that differs although everything before it agrees. */
+export interface Divergence {
+  readonly referenceTensor: string
+  /** undefined: the candidate has nothing that corresponds */
+  readonly candidateTensor: string | undefined
+  readonly referenceNode: Node | undefined
+  readonly candidateNode: Node | undefined
+  /** undefined when shapes differ or there is no counterpart */
+  readonly distance: Distance | undefined
+  readonly referenceShape: readonly number[]
+  readonly candidateShape: readonly number[] | undefined
+}
+
+/** What pairing leaves over on one side: explained by fusion, or not. */
+export interface Leftover {
+  /** values that every path to an output passes through a paired value: hidden by fusion, not at fault */
+  readonly hidden: readonly string[]
+  /** values from which a difference reaches an output, in order of execution */
+  readonly unexplained: readonly string[]
+}
+
+/**
+ * Splits the values without partner. A value is hidden when all that uses it is paired or hidden itself: a fused or
+ * folded candidate has no such value, and what comes after agrees. A graph output is never hidden.
+ */
+export function leftover(side: Side, paired: ReadonlySet<string>): Leftover {
+  const hidden = new Set<string>()
+  const observed = new Set(side.order)
+  for (const name of [...side.order].reverse()) {
+    if (paired.has(name) || side.outputs.has(name)) continue
+    const users = side.consumers.get(name) ?? []
+    const settled = users.every((node) =>
+      node.outputs.every((output) => !observed.has(output) || paired.has(output) || hidden.has(output)),
+    )
+    if (settled) hidden.add(name)
+  }
+  const rest = side.order.filter((name) => !paired.has(name))
+  return { hidden: rest.filter((name) => hidden.has(name)), unexplained: rest.filter((name) => !hidden.has(name)) }
+}
+
+/**
+ * The place where the two computations part: the candidate's first unexplained value and the reference's value that
+ * corresponds to it, found by name, then by operator and paired inputs, then by nearness of values.
+ */
+export function findDivergence(
+  reference: Side,
+  candidate: Side,
+  pairs: ReadonlyMap<string, ValuePair>,
+): Divergence | undefined {
+  const pairedCandidates = new Set([...pairs.values()].map((pair) => pair.candidate))
+  const fromReference = leftover(reference, new Set(pairs.keys())).unexplained
+  const fromCandidate = leftover(candidate, pairedCandidates).unexplained
+  const first = fromReference[0]
+  if (first === undefined) return undefined
+  const partners = new Map([...pairs.values()].map((pair) => [pair.candidate, pair.reference]))
+  const open = new Set(fromReference)
+  for (const other of frontier(candidate, fromCandidate, pairedCandidates)) {
+    const name = counterpart(reference, candidate, pairs, partners, open, other)
+    if (name !== undefined) return divergence(reference, candidate, pairs, name, other)
+  }
+  return divergence(reference, candidate, pairs, first, undefined)
+}
+
+/** Unexplained values whose inputs are all settled: where a difference can begin. In order of execution. */
+function frontier(side: Side, unexplained: readonly string[], paired: ReadonlySet<string>): string[] {
+  const open = new Set(unexplained)
+  return unexplained.filter((name) =>
+    (side.producer.get(name)?.inputs ?? []).every((input) => !open.has(input) || paired.has(input)),
+  )
+}
+
+function counterpart(
+  reference: Side,
+  candidate: Side,
+  pairs: ReadonlyMap<string, ValuePair>,
+  partners: ReadonlyMap<string, string>,
+  open: ReadonlySet<string>,
+  other: string,
+): string | undefined {
+  if (open.has(other) && reference.producer.get(other)?.op === candidate.producer.get(other)?.op) return other
+  const node = candidate.producer.get(other)
+  const inputs = (node?.inputs ?? []).flatMap((input) => partners.get(input) ?? [])
+  const reachable = downstream(reference, inputs, open)
+  const size = candidate.numbers(other, 0).length
+  let best: { name: string; cost: number } | undefined
+  for (const [depth, name] of reachable) {
+    const sameOp = reference.producer.get(name)?.op === node?.op
+    const gap =
+      reference.numbers(name, 0).length === size ? nearest(reference, candidate, pairs, name, other)?.relL2 : undefined
+    if (gap === undefined && !sameOp) continue
+    // A value of another size is the counterpart only if the operator is the same and nothing nearer is found.
+    const cost = Math.min(gap ?? 3, 3) + (sameOp ? 0 : 0.5) + depth * 0.05
+    if (best === undefined || cost < best.cost) best = { name, cost }
+  }
+  return best?.name
+}
+
+/** Open values reachable from `names` within a few operators, with their depth. */
+function downstream(side: Side, names: readonly string[], open: ReadonlySet<string>): [number, string][] {
+  const found = new Map<string, number>()
+  let edge = [...names]
+  for (let depth = 0; depth < 6 && edge.length > 0; depth++) {
+    const next: string[] = []
+    for (const name of edge) {
+      for (const node of side.consumers.get(name) ?? []) {
+        for (const output of node.outputs) {
+          if (!open.has(output) || found.has(output)) continue
+          found.set(output, depth)
+          next.push(output)
+        }
+      }
+    }
+    edge = next
+  }
+  return [...found].map(([name, depth]) => [depth, name])
+}
+
+/** The smallest distance over the layouts that the shapes allow, worst run each. */
+function nearest(
+  reference: Side,
+  candidate: Side,
+  pairs: ReadonlyMap<string, ValuePair>,
+  name: string,
+  other: string,
+): Distance | undefined {
+  const flattened = flattenedLayout(reference, candidate, pairs, name, other)
+  const layouts = [
+    ...layoutsBetween(reference.shape(name) ?? [], candidate.shape(other) ?? []),
+    ...(flattened ? [flattened] : []),
+  ]
+  let best: Distance | undefined
+  for (const layout of layouts) {
+    let worst: Distance | undefined
+    for (let run = 0; run < reference.recording.runs.length; run++) {
+      const values = reference.numbers(name, run)
+      const others = reorder(candidate.numbers(other, run), layout)
+      if (values.length !== others.length) break
+      const gap = distance(values, others)
+      if (worst === undefined || gap.relL2 > worst.relL2) worst = gap
+    }
+    if (worst && (best === undefined || worst.relL2 < best.relL2)) best = worst
+  }
+  return best
+}
+
+function divergence(
+  reference: Side,
+  candidate: Side,
+  pairs: ReadonlyMap<string, ValuePair>,
+  name: string,
+  other: string | undefined,
+): Divergence {
+  const sameSize = other !== undefined && reference.numbers(name, 0).length === candidate.numbers(other, 0).length
+  return {
+    referenceTensor: name,
+    candidateTensor: other,
+    referenceNode: reference.producer.get(name),
+    candidateNode: other === undefined ? undefined : candidate.producer.get(other),
+    distance: sameSize ? nearest(reference, candidate, pairs, name, other) : undefined,
+    referenceShape: reference.shape(name) ?? [],
+    candidateShape: other === undefined ? undefined : candidate.shape(other),
+  }
+}

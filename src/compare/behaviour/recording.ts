@@ -1,0 +1,64 @@
+import type { Graph, Node } from '../../model/graph.ts'
+import { type ArrayValue, numbersOf } from '../../tensor/array-value.ts'
+
+/** What one model computed on several inputs: every observed value of its main graph. */
+export interface Recording {
+  readonly graph: Graph
+  /** one map per input set, value name -> array; a value that could not be observed is absent */
+  readonly runs: readonly ReadonlyMap<string, ArrayValue>[]
+}
+
+/** One side of a behaviour comparison, indexed for the questions that pairing asks. */
+export interface Side {
+  readonly recording: Recording
+  /** observed values that depend on an input, in order of execution; graph inputs first */
+  readonly order: readonly string[]
+  readonly producer: ReadonlyMap<string, Node>
+  readonly consumers: ReadonlyMap<string, readonly Node[]>
+  readonly outputs: ReadonlySet<string>
+  numbers(name: string, run: number): Float32Array | Float64Array
+  shape(name: string): readonly number[] | undefined
+}
+
+/** Indexes a recording. Values that no input reaches (constants, shape arithmetic on constants) are left out. */
+export function sideOf(recording: Recording): Side {
+  const { graph, runs } = recording
+  const producer = new Map<string, Node>()
+  const consumers = new Map<string, Node[]>()
+  for (const node of graph.nodes) {
+    for (const name of node.outputs) if (name !== '') producer.set(name, node)
+    for (const name of new Set(node.inputs)) {
+      if (name === '') continue
+      const list = consumers.get(name)
+      if (list) list.push(node)
+      else consumers.set(name, [node])
+    }
+  }
+  const first = runs[0] ?? new Map<string, ArrayValue>()
+  const dependent = new Set(graph.inputs.filter(({ name }) => first.has(name)).map(({ name }) => name))
+  for (const node of graph.nodes) {
+    if (node.op === 'Shape' || node.op === 'Size') continue
+    if (node.inputs.some((name) => dependent.has(name)) || node.subgraphs !== undefined) {
+      for (const name of node.outputs) if (name !== '') dependent.add(name)
+    }
+  }
+  const order = [...dependent].filter((name) => first.has(name) && first.get(name)?.dtype !== 'string')
+  const cache = new Map<string, Float32Array | Float64Array>()
+  return {
+    recording,
+    order,
+    producer,
+    consumers,
+    outputs: new Set(graph.outputs.map(({ name }) => name)),
+    numbers(name, run) {
+      const key = `${run} ${name}`
+      const known = cache.get(key)
+      if (known) return known
+      const value = runs[run]?.get(name)
+      const numbers = value === undefined ? new Float32Array(0) : numbersOf(value)
+      cache.set(key, numbers)
+      return numbers
+    },
+    shape: (name) => first.get(name)?.shape,
+  }
+}
