@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { concat, double, field, float, floats, number, packed, varint } from '../../test/build/protobuf.ts'
 import { type ByteSource, memorySource } from '../bytes/byte-source.ts'
 import { DEFAULT_LIMITS } from '../bytes/limits.ts'
-import { decodeMessage, defineMessage, type Payload } from './protobuf.ts'
+import { decodeMessage, defineMessage, type MessageType, type Payload } from './protobuf.ts'
 
 interface Part {
   id?: number
@@ -19,7 +19,7 @@ interface Part {
   blob: Payload[]
 }
 
-const Part = defineMessage<Part>('Part', {
+const Part: MessageType<Part> = defineMessage<Part>('Part', {
   id: { id: 1, type: 'int' },
   big: { id: 2, type: 'int64' },
   unsigned: { id: 3, type: 'uint64' },

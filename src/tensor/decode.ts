@@ -70,6 +70,12 @@ export function decodeValues(dtype: Dtype, bytes: Uint8Array, count: number): Fl
     case 'uint2':
       for (let i = 0; i < count; i++) out[i] = packed(bytes, i, 2)
       break
+    case 'float6_e2m3fn':
+    case 'float6_e3m2fn': {
+      const table = FLOAT6[dtype]
+      for (let i = 0; i < count; i++) out[i] = table[packed6(bytes, i)]!
+      break
+    }
     case 'float4_e2m1fn':
       for (let i = 0; i < count; i++) out[i] = FLOAT4[packed(bytes, i, 4)]!
       break
@@ -96,6 +102,13 @@ function packed(bytes: Uint8Array, index: number, bits: 2 | 4): number {
   return (bytes[Math.floor(index / perByte)]! >> ((index % perByte) * bits)) & ((1 << bits) - 1)
 }
 
+/** Element `index` of 6-bit values: four in three bytes, first element in the low bits. */
+function packed6(bytes: Uint8Array, index: number): number {
+  const bit = index * 6
+  const byte = Math.floor(bit / 8)
+  return ((bytes[byte]! | ((bytes[byte + 1] ?? 0) << 8)) >> (bit % 8)) & 0x3f
+}
+
 function signed(value: number, bits: number): number {
   return value >= 1 << (bits - 1) ? value - (1 << bits) : value
 }
@@ -117,8 +130,8 @@ interface SmallFloat {
   exponentBits: number
   fractionBits: number
   bias: number
-  /** `ieee`: all-ones exponent is Inf/NaN; `fn`: only all ones is NaN; `fnuz`: only negative zero is NaN */
-  specials: 'ieee' | 'fn' | 'fnuz'
+  /** `ieee`: all-ones exponent is Inf/NaN; `fn`: only all ones is NaN; `fnuz`: only negative zero is NaN; `none` */
+  specials: 'ieee' | 'fn' | 'fnuz' | 'none'
 }
 
 function decodeSmallFloat(code: number, { exponentBits, fractionBits, bias, specials }: SmallFloat): number {
@@ -143,6 +156,11 @@ const FLOAT8 = {
   float8_e5m2: table({ exponentBits: 5, fractionBits: 2, bias: 15, specials: 'ieee' }),
   float8_e5m2fnuz: table({ exponentBits: 5, fractionBits: 2, bias: 16, specials: 'fnuz' }),
   float8_e8m0fnu: Float64Array.from({ length: 256 }, (_, code) => (code === 255 ? Number.NaN : 2 ** (code - 127))),
+}
+
+const FLOAT6 = {
+  float6_e2m3fn: table({ exponentBits: 2, fractionBits: 3, bias: 1, specials: 'none' }),
+  float6_e3m2fn: table({ exponentBits: 3, fractionBits: 2, bias: 3, specials: 'none' }),
 }
 
 const FLOAT4 = [0, 0.5, 1, 1.5, 2, 3, 4, 6, -0, -0.5, -1, -1.5, -2, -3, -4, -6]

@@ -15,6 +15,8 @@ export const DTYPES = {
   float8_e5m2: { bits: 8, kind: 'float' },
   float8_e5m2fnuz: { bits: 8, kind: 'float' },
   float8_e8m0fnu: { bits: 8, kind: 'float' },
+  float6_e2m3fn: { bits: 6, kind: 'float' },
+  float6_e3m2fn: { bits: 6, kind: 'float' },
   float4_e2m1fn: { bits: 4, kind: 'float' },
   complex64: { bits: 64, kind: 'complex' },
   complex128: { bits: 128, kind: 'complex' },
