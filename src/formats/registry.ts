@@ -1,4 +1,5 @@
 import type { Format } from './format.ts'
+import { ncnn } from './ncnn/ncnn.ts'
 
 /** Every format that we read, in alphabetical order. Order never decides: `identify` asks all of them. */
-export const FORMATS: readonly Format[] = []
+export const FORMATS: readonly Format[] = [ncnn]

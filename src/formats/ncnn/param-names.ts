@@ -1,0 +1,185 @@
+/**
+ * Names of the numbered layer parameters, as ncnn's source spells them. Numbers that a layer has but this table does
+ * not keep their number. Absent heights equal the width (`kernel_h` = `kernel_w` and so on), absent strides and
+ * dilations are 1, absent pads 0.
+ *
+ * @source https://github.com/Tencent/ncnn/blob/master/docs/developer-guide/operators.md
+ */
+export function paramName(type: string, id: number): string {
+  return PARAM_NAMES[type]?.[id] ?? COMMON[id] ?? String(id)
+}
+
+/** ids that mean the same in every layer */
+const COMMON: Readonly<Record<number, string>> = { 30: 'shape_hints', 31: 'featmask' }
+
+const WINDOW = {
+  0: 'num_output',
+  1: 'kernel_w',
+  11: 'kernel_h',
+  21: 'kernel_d',
+  2: 'dilation_w',
+  12: 'dilation_h',
+  22: 'dilation_d',
+  3: 'stride_w',
+  13: 'stride_h',
+  23: 'stride_d',
+  4: 'pad_left',
+  15: 'pad_right',
+  14: 'pad_top',
+  16: 'pad_bottom',
+  24: 'pad_front',
+  17: 'pad_behind',
+  5: 'bias_term',
+  6: 'weight_data_size',
+  7: 'group',
+  9: 'activation_type',
+  10: 'activation_params',
+}
+const CONVOLUTION = { ...WINDOW, 8: 'int8_scale_term', 18: 'pad_value', 19: 'dynamic_weight' }
+const DECONVOLUTION = { ...WINDOW, 18: 'output_pad_right', 19: 'output_pad_bottom', 28: 'dynamic_weight' }
+const DECONVOLUTION_2D = { ...DECONVOLUTION, 20: 'output_w', 21: 'output_h' }
+const POOLING = {
+  0: 'pooling_type',
+  1: 'kernel_w',
+  11: 'kernel_h',
+  2: 'stride_w',
+  12: 'stride_h',
+  3: 'pad_left',
+  14: 'pad_right',
+  13: 'pad_top',
+  15: 'pad_bottom',
+  4: 'global_pooling',
+  5: 'pad_mode',
+  6: 'avgpool_count_include_pad',
+  7: 'adaptive_pooling',
+  8: 'out_w',
+  18: 'out_h',
+}
+const RECURRENT = { 0: 'num_output', 1: 'weight_data_size', 2: 'direction', 3: 'hidden_size', 8: 'int8_scale_term' }
+const SIZE = { 0: 'w', 1: 'h', 11: 'd', 2: 'c' }
+const CHANNEL_NORM = { 0: 'channels', 1: 'eps', 2: 'affine' }
+const ELEMENT_NORM = { 0: 'affine_size', 1: 'eps', 2: 'affine' }
+const HARD = { 0: 'alpha', 1: 'beta' }
+
+const PARAM_NAMES: Readonly<Record<string, Readonly<Record<number, string>>>> = {
+  Convolution: CONVOLUTION,
+  Convolution1D: CONVOLUTION,
+  Convolution3D: CONVOLUTION,
+  ConvolutionDepthWise: CONVOLUTION,
+  ConvolutionDepthWise1D: CONVOLUTION,
+  ConvolutionDepthWise3D: CONVOLUTION,
+  DeformableConv2D: CONVOLUTION,
+  Deconvolution: DECONVOLUTION_2D,
+  Deconvolution1D: DECONVOLUTION_2D,
+  DeconvolutionDepthWise: DECONVOLUTION_2D,
+  DeconvolutionDepthWise1D: DECONVOLUTION_2D,
+  Deconvolution3D: DECONVOLUTION,
+  DeconvolutionDepthWise3D: DECONVOLUTION,
+  Pooling: POOLING,
+  Pooling1D: POOLING,
+  InnerProduct: {
+    0: 'num_output',
+    1: 'bias_term',
+    2: 'weight_data_size',
+    8: 'int8_scale_term',
+    9: 'activation_type',
+    10: 'activation_params',
+  },
+  BatchNorm: { 0: 'channels', 1: 'eps' },
+  InstanceNorm: CHANNEL_NORM,
+  GroupNorm: { 0: 'group', 1: 'channels', 2: 'eps', 3: 'affine' },
+  LayerNorm: ELEMENT_NORM,
+  RMSNorm: ELEMENT_NORM,
+  Scale: { 0: 'scale_data_size', 1: 'bias_term' },
+  Bias: { 0: 'bias_data_size' },
+  PReLU: { 0: 'num_slope' },
+  ReLU: { 0: 'slope' },
+  ELU: { 0: 'alpha' },
+  HardSigmoid: HARD,
+  HardSwish: HARD,
+  Clip: { 0: 'min', 1: 'max' },
+  Softmax: { 0: 'axis', 1: 'fixbug0' },
+  Concat: { 0: 'axis' },
+  Slice: { 0: 'slices', 1: 'axis', 2: 'indices' },
+  Eltwise: { 0: 'op_type', 1: 'coeffs' },
+  BinaryOp: { 0: 'op_type', 1: 'with_scalar', 2: 'b' },
+  UnaryOp: { 0: 'op_type' },
+  Input: SIZE,
+  MemoryData: { ...SIZE, 21: 'load_type' },
+  Reshape: { ...SIZE, 6: 'shape_expr' },
+  Permute: { 0: 'order_type' },
+  Interp: {
+    0: 'resize_type',
+    1: 'height_scale',
+    2: 'width_scale',
+    3: 'output_height',
+    4: 'output_width',
+    5: 'dynamic_target_size',
+    6: 'align_corner',
+  },
+  Padding: {
+    0: 'top',
+    1: 'bottom',
+    2: 'left',
+    3: 'right',
+    4: 'type',
+    5: 'value',
+    6: 'per_channel_pad_data_size',
+    7: 'front',
+    8: 'behind',
+  },
+  Crop: {
+    0: 'woffset',
+    1: 'hoffset',
+    2: 'coffset',
+    3: 'outw',
+    4: 'outh',
+    5: 'outc',
+    9: 'starts',
+    10: 'ends',
+    11: 'axes',
+  },
+  LRN: { 0: 'region_type', 1: 'local_size', 2: 'alpha', 3: 'beta', 4: 'bias' },
+  Dropout: { 0: 'scale' },
+  Reduction: { 0: 'operation', 1: 'reduce_all', 2: 'coeff', 3: 'axes', 4: 'keepdims', 5: 'fixbug0' },
+  PixelShuffle: { 0: 'upscale_factor', 1: 'mode' },
+  ShuffleChannel: { 0: 'group', 1: 'reverse' },
+  Normalize: {
+    0: 'across_spatial',
+    1: 'channel_shared',
+    2: 'eps',
+    3: 'scale_data_size',
+    4: 'across_channel',
+    9: 'eps_mode',
+  },
+  Embed: { 0: 'num_output', 1: 'input_dim', 2: 'bias_term', 3: 'weight_data_size', 18: 'int8_scale_term' },
+  Power: { 0: 'power', 1: 'scale', 2: 'shift' },
+  LSTM: RECURRENT,
+  GRU: RECURRENT,
+  RNN: RECURRENT,
+  MultiHeadAttention: {
+    0: 'embed_dim',
+    1: 'num_heads',
+    2: 'weight_data_size',
+    3: 'kdim',
+    4: 'vdim',
+    5: 'attn_mask',
+    6: 'scale',
+    7: 'kv_cache',
+    18: 'quantize_term',
+  },
+  Gemm: {
+    0: 'alpha',
+    1: 'beta',
+    2: 'transA',
+    3: 'transB',
+    4: 'constantA',
+    5: 'constantB',
+    6: 'constantC',
+    7: 'constantM',
+    8: 'constantN',
+    9: 'constantK',
+    10: 'constant_broadcast_type_C',
+    18: 'quantize_term',
+  },
+}
