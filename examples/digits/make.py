@@ -81,12 +81,13 @@ def check_mistake(name, model_outputs, truth, traces):
         if relative(value, truth) < 1e-3:
             raise SystemExit(f"mistakes/{name}/{file}: the mistake makes no difference")
     tensor, difference, agreeing = first_difference(*traces)
-    expected = "/" + layer.replace(".", "/").removesuffix("_bn") + ("_bn/" if layer.endswith("_bn") else "/")
-    normalised = {"/stem/": "/stem_bn/", "/down/": "/down_bn/", "/block/pointwise/": "/block/bn2/"}
-    if tensor is None or not tensor.startswith((expected, normalised.get(expected, expected))):
+    batch_norm = {"stem": "stem_bn", "down": "down_bn", "block.pointwise": "block.bn2"}.get(layer)
+    folders = ["/" + part.replace(".", "/") + "/" for part in (layer, batch_norm) if part]
+    layer_tensors = [name for name in traces[0] if name.startswith(tuple(folders))]
+    if tensor not in layer_tensors:
         raise SystemExit(f"mistakes/{name}: first difference at {tensor}, planted in {layer}")
     return {
-        "cause": cause, "referenceLayer": layer, "detail": detail, "firstReferenceTensor": tensor,
+        "cause": cause, "referenceLayer": layer, "detail": detail, "layerTensors": layer_tensors, "firstReferenceTensor": tensor,
         "maxRelThere": difference, "agreeingUpstream": agreeing,
         "logitsMaxRel": {file: relative(value, truth) for file, value in model_outputs.items()},
     }  # fmt: skip
