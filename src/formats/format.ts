@@ -52,6 +52,8 @@ export interface ModelInput {
   /** as the user gave it */
   readonly path: string
   readonly isFolder: boolean
+  /** absolute path of that folder on disk, for a runtime that opens partner files itself; absent in memory */
+  readonly folder?: string
   /** the opened file; for a folder an empty source */
   readonly main: ByteSource
   /**

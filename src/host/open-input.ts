@@ -37,6 +37,7 @@ export async function openInput(path: string): Promise<OpenInput> {
   return {
     path,
     isFolder,
+    folder: root,
     main: isFolder ? memorySource(path, new Uint8Array(0)) : await track(openFileSource(path)),
     async open(relativePath) {
       const real = await resolveInside(root, relativePath, path)

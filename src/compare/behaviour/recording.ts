@@ -8,6 +8,21 @@ export interface Recording {
   readonly runs: readonly ReadonlyMap<string, ArrayValue>[]
 }
 
+/**
+ * Values that depend on the given inputs, in order of execution, inputs first. Shape arithmetic is followed only as far
+ * as a value needs it: the result of `Shape` depends on sizes, not on values.
+ */
+export function dependentValues(graph: Graph, inputs: readonly string[]): string[] {
+  const dependent = new Set(inputs)
+  for (const node of graph.nodes) {
+    if (node.op === 'Shape' || node.op === 'Size') continue
+    if (node.inputs.some((name) => dependent.has(name)) || node.subgraphs !== undefined) {
+      for (const name of node.outputs) if (name !== '') dependent.add(name)
+    }
+  }
+  return [...dependent]
+}
+
 /** One side of a behaviour comparison, indexed for the questions that pairing asks. */
 export interface Side {
   readonly recording: Recording
@@ -35,14 +50,8 @@ export function sideOf(recording: Recording): Side {
     }
   }
   const first = runs[0] ?? new Map<string, ArrayValue>()
-  const dependent = new Set(graph.inputs.filter(({ name }) => first.has(name)).map(({ name }) => name))
-  for (const node of graph.nodes) {
-    if (node.op === 'Shape' || node.op === 'Size') continue
-    if (node.inputs.some((name) => dependent.has(name)) || node.subgraphs !== undefined) {
-      for (const name of node.outputs) if (name !== '') dependent.add(name)
-    }
-  }
-  const order = [...dependent].filter((name) => first.has(name) && first.get(name)?.dtype !== 'string')
+  const inputs = graph.inputs.map(({ name }) => name).filter((name) => first.has(name))
+  const order = dependentValues(graph, inputs).filter((name) => first.has(name) && first.get(name)?.dtype !== 'string')
   const cache = new Map<string, Float32Array | Float64Array>()
   return {
     recording,

@@ -1,0 +1,201 @@
+import { type Distance, distance } from '../distance.ts'
+import { type Divergence, findDivergence, leftover } from './divergence.ts'
+import { pairValues, type Tolerance, type ValuePair } from './pair-values.ts'
+import { type Recording, type Side, sideOf } from './recording.ts'
+
+/** What two recordings of the same inputs say about two models. */
+export interface BehaviourComparison {
+  readonly verdict: 'match' | 'mismatch' | 'not-compared'
+  readonly reason: string
+  /** every observed value of the reference, in order of execution, inputs left out */
+  readonly values: readonly ValueResult[]
+  readonly outputs: readonly OutputResult[]
+  readonly divergence: Divergence | undefined
+  /** outputs and values that were not compared, with the reason */
+  readonly notCompared: readonly { readonly what: string; readonly reason: string }[]
+}
+
+export interface ValueResult {
+  readonly reference: string
+  readonly candidate: string | undefined
+  /** `hidden`: no counterpart (fused, folded), but everything behind it agrees; `after-divergence`: behind the fault */
+  readonly status: 'equal' | 'different' | 'hidden' | 'after-divergence'
+  readonly layout: string | undefined
+  readonly distance: Distance | undefined
+  readonly tolerance: number
+}
+
+export interface OutputResult extends ValueResult {
+  readonly referenceShape: readonly number[]
+  readonly candidateShape: readonly number[] | undefined
+}
+
+/** Half a unit in the last place of float32, the size of one rounding. */
+const FLOAT32_UNIT = 2 ** -24
+/** Nothing closer than this is called different: several roundings of float32 in another order. */
+const MIN_TOLERANCE = 2e-6
+/** Nothing further than this is called equal, however much the network amplifies rounding. */
+const MAX_TOLERANCE = 2e-3
+/** Rounding happens in every layer, the measured disturbance only at the input: room for the difference. */
+const AMPLIFICATION_MARGIN = 30
+
+export const TOLERANCE_RULE =
+  `relative L2 distance at most ${AMPLIFICATION_MARGIN} times what the reference itself shows when its inputs are disturbed by half a unit ` +
+  `in the last place (${FLOAT32_UNIT.toExponential(1)}), within ${MIN_TOLERANCE} and ${MAX_TOLERANCE}`
+
+/**
+ * Tolerance per value from the network's own sensitivity: `disturbed` is the reference run on inputs moved by about
+ * one rounding. Where a network amplifies rounding, more is allowed; where it does not, less.
+ */
+export function sensitivityTolerance(recording: Recording, disturbed: Recording): Tolerance {
+  const plain = sideOf(recording)
+  const moved = sideOf(disturbed)
+  const known = new Map<string, number>()
+  return (name) => {
+    const cached = known.get(name)
+    if (cached !== undefined) return cached
+    const values = plain.numbers(name, 0)
+    const others = moved.numbers(name, 0)
+    const { relL2 } = values.length === others.length ? distance(values, others) : { relL2: 0 }
+    const tolerance = Math.min(
+      MAX_TOLERANCE,
+      Math.max(MIN_TOLERANCE, AMPLIFICATION_MARGIN * (Number.isFinite(relL2) ? relL2 : 0)),
+    )
+    known.set(name, tolerance)
+    return tolerance
+  }
+}
+
+/**
+ * Compares two recordings made on the same inputs: pairs values, judges every output, finds the first divergence.
+ *
+ * An output counts as compared only when both sides have it; outputs pair by name, else by position. No output
+ * compared is `not-compared`, never a match.
+ */
+export function compareBehaviour(
+  referenceRecording: Recording,
+  candidateRecording: Recording,
+  tolerance: Tolerance,
+): BehaviourComparison {
+  const reference = sideOf(referenceRecording)
+  const candidate = sideOf(candidateRecording)
+  const pairs = pairValues(reference, candidate, tolerance)
+  const notCompared: { what: string; reason: string }[] = []
+  const outputs = compareOutputs(reference, candidate, pairs, tolerance, notCompared)
+  const divergence = outputs.every(({ status }) => status === 'equal')
+    ? undefined
+    : findDivergence(reference, candidate, pairs)
+  const values = valueResults(reference, pairs, divergence, tolerance)
+  const judged = outputs.filter(({ candidate: partner }) => partner !== undefined)
+  if (judged.length === 0) {
+    return {
+      verdict: 'not-compared',
+      reason: 'no output of the reference has a counterpart',
+      values,
+      outputs,
+      divergence: undefined,
+      notCompared,
+    }
+  }
+  const wrong = outputs.filter(({ status }) => status === 'different')
+  if (wrong.length > 0) {
+    const names = wrong.map(({ reference: name }) => `"${name}"`).join(', ')
+    return {
+      verdict: 'mismatch',
+      reason: `${wrong.length} of ${outputs.length} outputs differ: ${names}`,
+      values,
+      outputs,
+      divergence,
+      notCompared,
+    }
+  }
+  const runs = referenceRecording.runs.length
+  const reason = `all ${outputs.length} outputs agree on ${runs} input${runs === 1 ? '' : 's'}`
+  return { verdict: 'match', reason, values, outputs, divergence: undefined, notCompared }
+}
+
+function compareOutputs(
+  reference: Side,
+  candidate: Side,
+  pairs: ReadonlyMap<string, ValuePair>,
+  tolerance: Tolerance,
+  notCompared: { what: string; reason: string }[],
+): OutputResult[] {
+  const others = candidate.recording.graph.outputs.map(({ name }) => name)
+  const names = reference.recording.graph.outputs.map(({ name }) => name)
+  if (others.length > names.length) {
+    for (const extra of others.slice(names.length))
+      notCompared.push({ what: `output "${extra}" of the candidate`, reason: 'the reference has fewer outputs' })
+  }
+  return names.map((name, position): OutputResult => {
+    const other = others.includes(name) ? name : others[position]
+    const limit = tolerance(name)
+    const base = {
+      reference: name,
+      candidate: other,
+      tolerance: limit,
+      referenceShape: reference.shape(name) ?? [],
+      candidateShape: other === undefined ? undefined : candidate.shape(other),
+    }
+    if (other === undefined) {
+      notCompared.push({ what: `output "${name}" of the reference`, reason: 'the candidate has fewer outputs' })
+      return { ...base, status: 'different', layout: undefined, distance: undefined }
+    }
+    const pair = pairs.get(name)
+    if (pair?.candidate === other) return { ...base, status: 'equal', layout: pair.layout, distance: pair.distance }
+    return { ...base, ...judgeDirectly(reference, candidate, name, other, limit) }
+  })
+}
+
+/** Compares two values in the order in which they are stored, over all runs. */
+function judgeDirectly(
+  reference: Side,
+  candidate: Side,
+  name: string,
+  other: string,
+  limit: number,
+): Pick<OutputResult, 'status' | 'layout' | 'distance'> {
+  let worst: Distance | undefined
+  for (let run = 0; run < reference.recording.runs.length; run++) {
+    const values = reference.numbers(name, run)
+    const others = candidate.numbers(other, run)
+    if (values.length !== others.length) return { status: 'different', layout: undefined, distance: undefined }
+    const found = distance(values, others)
+    if (worst === undefined || found.relL2 > worst.relL2) worst = found
+  }
+  return {
+    status: worst !== undefined && worst.relL2 <= limit ? 'equal' : 'different',
+    layout: 'same',
+    distance: worst,
+  }
+}
+
+function valueResults(
+  reference: Side,
+  pairs: ReadonlyMap<string, ValuePair>,
+  divergence: Divergence | undefined,
+  tolerance: Tolerance,
+): ValueResult[] {
+  const { hidden } = leftover(reference, new Set(pairs.keys()))
+  const invisible = new Set(hidden)
+  const inputs = new Set(reference.recording.graph.inputs.map(({ name }) => name))
+  return reference.order
+    .filter((name) => !inputs.has(name))
+    .map((name) => {
+      const pair = pairs.get(name)
+      const base = { reference: name, tolerance: tolerance(name) }
+      if (pair)
+        return { ...base, candidate: pair.candidate, status: 'equal', layout: pair.layout, distance: pair.distance }
+      if (divergence?.referenceTensor === name) {
+        return {
+          ...base,
+          candidate: divergence.candidateTensor,
+          status: 'different',
+          layout: undefined,
+          distance: divergence.distance,
+        }
+      }
+      const status = invisible.has(name) || divergence === undefined ? 'hidden' : 'after-divergence'
+      return { ...base, candidate: undefined, status, layout: undefined, distance: undefined }
+    })
+}

@@ -1,0 +1,176 @@
+import type { Comparison } from '../comparison.ts'
+import { formatNumber, plural } from '../text.ts'
+import { driftChart } from './drift-chart.ts'
+import { escapeHtml, renderPage, section, table } from './page.ts'
+
+/** The comparison as one self-contained page. */
+export function renderComparisonPage(report: Comparison): string {
+  const body = [
+    header(report),
+    divergence(report),
+    causes(report),
+    drift(report),
+    outputs(report),
+    weights(report),
+    unpaired(report),
+    gaps(report),
+  ]
+  return renderPage({
+    title: `${report.verdict}: ${report.candidate.path} against ${report.reference.path}`,
+    body: body.filter((part) => part !== '').join('\n'),
+    data: report,
+  })
+}
+
+const code = (text: string | null) =>
+  text === null ? '<span class="dim">no counterpart</span>' : `<code>${escapeHtml(text)}</code>`
+const gap = (value: number | null) => (value === null ? '' : formatNumber(value))
+
+function header({ verdict, summary, reference, candidate }: Comparison): string {
+  const card = (title: string, side: Comparison['reference']) =>
+    `<div><h3>${title}</h3>${code(side.path)}<br><span class="dim">${escapeHtml(side.format)}${side.framework ? ` (${escapeHtml(side.framework)})` : ''}, ${plural(side.tensors, 'tensor')}${side.sha256 ? `<br>sha256 ${side.sha256}` : ''}</span></div>`
+  return `<div class="verdict ${verdict}"><div class="word">${verdict}</div><h1>${escapeHtml(summary)}</h1></div>
+<div class="pair">${card('Reference', reference)}${card('Candidate', candidate)}</div>`
+}
+
+function divergence({ firstDivergence: found }: Comparison): string {
+  if (found === null) return ''
+  const side = (title: string, tensor: string | null, op: string | null, node: string | null) =>
+    `<div><h3>${title}</h3>${code(tensor)}<br><span class="dim">${escapeHtml([op ?? '', node === tensor ? '' : (node ?? '')].join(' '))}</span></div>`
+  const pair = `<div class="pair">${side('Reference', found.referenceTensor, found.referenceOp, found.referenceNode)}${side('Candidate', found.candidateTensor, found.candidateOp, found.candidateNode)}</div>`
+  return section('first-difference', 'First difference', `${pair}<p>${escapeHtml(found.detail)}</p>`)
+}
+
+function causes({ causes: list, verdict }: Comparison): string {
+  if (list.length === 0) return ''
+  const rows = list.map(({ label, detail, proved, confidence, referenceLayer }) => {
+    const weight = proved
+      ? '<span class="tag bad">proved</span>'
+      : `<span class="tag">${Math.round(confidence * 100)} %</span>`
+    return `<div class="cause"><div><b>${escapeHtml(label)}</b>${weight}</div><div>${escapeHtml(detail)}${referenceLayer === null ? '' : `<br><span class="dim mono">${escapeHtml(referenceLayer)}</span>`}</div></div>`
+  })
+  return section('causes', verdict === 'mismatch' ? 'Why' : 'Noted', rows.join('\n'))
+}
+
+function drift(report: Comparison): string {
+  const { values, coverage, behaviour } = report
+  if (values.length === 0) return ''
+  const note = `${coverage.compared} of ${coverage.referenceTensors} values compared, ${coverage.skipped} without counterpart`
+  const rows = values.map(({ reference, candidate, status, layout, maxAbs, relL2, tolerance }) => [
+    code(reference),
+    candidate === null ? '' : code(candidate),
+    `<span class="${status === 'equal' ? 'good' : status === 'different' ? 'bad' : 'dim'}">${status}</span>`,
+    escapeHtml(layout === 'same' || layout === null ? '' : layout),
+    gap(maxAbs),
+    gap(relL2),
+    gap(tolerance),
+  ])
+  const columns = [
+    { head: 'reference' },
+    { head: 'candidate' },
+    { head: 'status' },
+    { head: 'layout' },
+    { head: 'max abs', number: true },
+    { head: 'rel. L2', number: true },
+    { head: 'tolerance', number: true },
+  ] as const
+  const inputs = [...new Set(behaviour.inputs.map(({ origin }) => origin))].map(escapeHtml).join('; ')
+  return section(
+    'values',
+    'Values through the network',
+    `${driftChart(report)}<p class="dim">Inputs: ${inputs}. ${escapeHtml(behaviour.tolerance)}. ${escapeHtml(behaviour.runtime ?? '')}</p>${table(columns, rows)}`,
+    note,
+  )
+}
+
+function outputs({ outputs: list }: Comparison): string {
+  if (list.length === 0) return ''
+  const rows = list.map(({ reference, candidate, status, referenceShape, candidateShape, maxAbs, maxRel }) => [
+    code(reference),
+    code(candidate),
+    `<span class="${status === 'equal' ? 'good' : 'bad'}">${status}</span>`,
+    `[${referenceShape.join(', ')}]${candidateShape && candidateShape.join() !== referenceShape.join() ? ` / [${candidateShape.join(', ')}]` : ''}`,
+    gap(maxAbs),
+    gap(maxRel),
+  ])
+  return section(
+    'outputs',
+    'Outputs',
+    table(
+      [
+        { head: 'reference' },
+        { head: 'candidate' },
+        { head: 'status' },
+        { head: 'shape' },
+        { head: 'max abs', number: true },
+        { head: 'max rel', number: true },
+      ],
+      rows,
+    ),
+  )
+}
+
+function weights({ parameters, weights: { reason } }: Comparison): string {
+  if (parameters.length === 0) return ''
+  const rows = parameters.map(
+    ({ reference, candidate, relation, transform, maxAbs, maxRel, accepted, detail, epsilon }) => [
+      code(reference),
+      code(candidate),
+      `<span class="${accepted ? 'good' : 'bad'}">${relation}</span>`,
+      escapeHtml(
+        [transform ?? '', epsilon === undefined ? '' : `epsilon ${formatNumber(epsilon)}`, detail ?? '']
+          .filter((part) => part !== '')
+          .join('; '),
+      ),
+      gap(maxAbs),
+      gap(maxRel),
+    ],
+  )
+  return section(
+    'weights',
+    'Weights',
+    table(
+      [
+        { head: 'reference' },
+        { head: 'candidate' },
+        { head: 'relation' },
+        { head: 'how' },
+        { head: 'max abs', number: true },
+        { head: 'max rel', number: true },
+      ],
+      rows,
+    ),
+    reason,
+  )
+}
+
+function unpaired({ unpaired: { reference, candidate } }: Comparison): string {
+  const rows = [
+    ...reference.map((tensor) => ['reference', tensor] as const),
+    ...candidate.map((tensor) => ['candidate', tensor] as const),
+  ].map(([side, { name, dtype, shape, reason, matters }]) => [
+    side,
+    code(name),
+    `${dtype} [${shape.join(', ')}]`,
+    `<span class="${matters ? 'bad' : 'dim'}">${escapeHtml(reason)}</span>`,
+  ])
+  return rows.length === 0
+    ? ''
+    : section(
+        'unpaired',
+        'Tensors without partner',
+        table([{ head: 'side' }, { head: 'tensor' }, { head: 'type' }, { head: 'reason' }], rows),
+        plural(rows.length, 'tensor'),
+      )
+}
+
+function gaps({ notCompared, notes }: Comparison): string {
+  const items = [...notCompared.map(({ what, reason }) => `${what}: ${reason}`), ...notes]
+  return items.length === 0
+    ? ''
+    : section(
+        'gaps',
+        'Not compared, and notes',
+        `<ul>${items.map((item) => `<li>${escapeHtml(item)}</li>`).join('')}</ul>`,
+      )
+}
