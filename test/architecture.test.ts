@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 const ROOMS: Readonly<Record<string, { imports: readonly string[]; outside?: readonly string[] }>> = {
   bytes: { imports: [] },
   tensor: { imports: ['bytes'] },
-  encoding: { imports: ['bytes'], outside: ['node:zlib', 'yauzl'] },
+  encoding: { imports: ['bytes', 'tensor'], outside: ['node:zlib', 'yauzl'] },
   model: { imports: ['bytes', 'encoding', 'tensor'] },
   formats: { imports: ['bytes', 'encoding', 'model', 'tensor'] },
   layers: { imports: ['bytes', 'encoding', 'model', 'tensor'] },
@@ -32,7 +32,7 @@ const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
 
 function importsOf(file: string): string[] {
   const text = readFileSync(join(root, file), 'utf8')
-  return [...text.matchAll(/(?:from|import\(|^import)\s*['"]([^'"]+)['"]/gm)].map((match) => match[1]!)
+  return [...text.matchAll(/(?:from\s+|import\(\s*|^import\s+)['"]([^'"]+)['"]/gm)].map((match) => match[1]!)
 }
 
 const roomOf = (file: string) => (file.includes('/') ? file.split('/')[0]! : file)
