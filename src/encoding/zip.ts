@@ -1,4 +1,4 @@
-import { inflateRawSync } from 'node:zlib'
+import { constants, inflateRawSync } from 'node:zlib'
 import yauzl from 'yauzl'
 import { type ByteSource, memorySource, sliceSource } from '../bytes/byte-source.ts'
 import type { Limits } from '../bytes/limits.ts'
@@ -12,6 +12,11 @@ export interface ZipEntry {
   readonly bytes: number
   /** Its content. A stored entry is a view into the archive; a deflated one is inflated into memory, within limits. */
   open(): Promise<ByteSource>
+  /**
+   * Its first `length` bytes at least, or all of a shorter one, without inflating the rest: for headers. The source
+   * may end there.
+   */
+  openHead(length: number): Promise<ByteSource>
 }
 
 /** An archive: the central directory only, entries on demand. */
@@ -33,6 +38,7 @@ const MAX_DEFLATE_RATIO = 1040
 export async function openZip(source: ByteSource, limits: Limits): Promise<ZipArchive> {
   const zip = await fromReader(source)
   const entries = new Map<string, ZipEntry>()
+  const extents: Extent[] = []
   await new Promise<void>((resolve, reject) => {
     const fail = (error: unknown) => reject(zipError(source, error))
     zip.on('error', fail)
@@ -40,6 +46,8 @@ export async function openZip(source: ByteSource, limits: Limits): Promise<ZipAr
     zip.on('entry', (entry: yauzl.Entry) => {
       try {
         addEntry(entries, entry, zip, source, limits)
+        const start = entry.relativeOffsetOfLocalHeader
+        extents.push({ name: entry.fileName, start, end: start + LOCAL_HEADER_BYTES + entry.compressedSize })
         zip.readEntry()
       } catch (error) {
         fail(error)
@@ -47,6 +55,7 @@ export async function openZip(source: ByteSource, limits: Limits): Promise<ZipAr
     })
     zip.readEntry()
   })
+  checkOverlap(extents, source)
   return {
     entries,
     get(name) {
@@ -60,6 +69,33 @@ export async function openZip(source: ByteSource, limits: Limits): Promise<ZipAr
         found: listNames(entries),
       })
     },
+  }
+}
+
+interface Extent {
+  readonly name: string
+  readonly start: number
+  readonly end: number
+}
+
+/** Fixed part of a local header; name and extra field follow it. */
+const LOCAL_HEADER_BYTES = 30
+
+/** Entries that share compressed data are how small archives hold petabytes; no writer makes them. */
+function checkOverlap(extents: Extent[], source: ByteSource): void {
+  extents.sort((a, b) => a.start - b.start)
+  for (let index = 1; index < extents.length; index++) {
+    const before = extents[index - 1]!
+    const after = extents[index]!
+    if (after.start >= before.end) continue
+    throw new FormatError({
+      code: 'INVALID_FIELD',
+      file: source.name,
+      what: `archive entry "${after.name}"`,
+      byteOffset: after.start,
+      expected: `a place behind entry "${before.name}", which ends at byte ${before.end}`,
+      found: 'data that both entries claim',
+    })
   }
 }
 
@@ -104,7 +140,38 @@ function addEntry(
     compressed,
     bytes: entry.uncompressedSize,
     open: () => openEntry(entry, zip, source, limits),
+    openHead: (length) => openEntryHead(entry, zip, source, limits, length),
   })
+}
+
+/** Where the entry's data begins: its local header says so. */
+function findData(entry: yauzl.Entry, zip: yauzl.ZipFile, source: ByteSource): Promise<number> {
+  return new Promise((resolve, reject) => {
+    zip.readLocalFileHeader(entry, { minimal: true }, (error, header) =>
+      error ? reject(zipError(source, error)) : resolve(header.fileDataStart),
+    )
+  })
+}
+
+async function openEntryHead(
+  entry: yauzl.Entry,
+  zip: yauzl.ZipFile,
+  source: ByteSource,
+  limits: Limits,
+  length: number,
+): Promise<ByteSource> {
+  const whole = () => openEntry(entry, zip, source, limits)
+  // deflate never makes data longer by more than a few bytes per block, so this much gives `length` bytes
+  const packedBytes = length + 1024
+  if (entry.compressionMethod === 0 || entry.compressedSize <= packedBytes) return whole()
+  const packed = await source.read(await findData(entry, zip, source), packedBytes)
+  try {
+    const bytes = inflateRawSync(packed, { finishFlush: constants.Z_SYNC_FLUSH })
+    return bytes.length < length ? whole() : memorySource(`${source.name}!${entry.fileName}`, bytes)
+  } catch {
+    // damaged data: the reading of the whole entry says what is wrong, with its place
+    return whole()
+  }
 }
 
 async function openEntry(
@@ -114,11 +181,7 @@ async function openEntry(
   limits: Limits,
 ): Promise<ByteSource> {
   const name = `${source.name}!${entry.fileName}`
-  const offset = await new Promise<number>((resolve, reject) => {
-    zip.readLocalFileHeader(entry, { minimal: true }, (error, header) =>
-      error ? reject(zipError(source, error)) : resolve(header.fileDataStart),
-    )
-  })
+  const offset = await findData(entry, zip, source)
   const stored = sliceSource(source, { offset, length: entry.compressedSize }, name)
   if (entry.compressionMethod === 0) return stored
   const { uncompressedSize } = entry
