@@ -1,0 +1,144 @@
+import { elementCount } from '../../tensor/dtype.ts'
+import type { Tensor } from '../../tensor/tensor.ts'
+import type { Values } from './transform.ts'
+import { decodePiece } from './values.ts'
+
+/**
+ * What one pass over a tensor's values tells without keeping them. Everything here but `ordered` is blind to the order
+ * of elements, so that layouts do not matter.
+ */
+export interface Fingerprint {
+  readonly count: number
+  /** equal for equal multisets of values (as float32); unequal otherwise, but for one chance in 2^64 */
+  readonly multiset: string
+  /** the one value that every element has; undefined where values differ */
+  readonly constant: number | undefined
+  readonly largest: number
+  readonly sumOfSquares: number
+  /** sum w^4 / (sum w^2)^2 x count: shape of the distribution, blind to scale */
+  readonly kurtosis: number
+  readonly nonFinite: number
+  /** trailing zero bits that all float32 patterns share: 13 for values that float16 holds, 16 for bfloat16 */
+  readonly sharedZeroBits: number
+}
+
+const view = new Float32Array(65_536)
+const bitsView = new Uint32Array(view.buffer)
+
+/** Reads `tensor` once, in pieces. */
+export async function fingerprint(tensor: Tensor): Promise<Fingerprint> {
+  const state = { h1: 0, h2: 0, first: Number.NaN, same: true, largest: 0, s2: 0, s4: 0, nonFinite: 0, bits: 0, n: 0 }
+  for await (const piece of tensor.stream()) {
+    const values = decodePiece(tensor, piece, state.n)
+    for (let start = 0; start < values.length; start += view.length) absorb(state, values, start)
+  }
+  const count = elementCount(tensor.shape)
+  return {
+    count,
+    multiset: `${count}:${state.h1 >>> 0}:${state.h2 >>> 0}`,
+    constant: state.n > 0 && state.same ? state.first : undefined,
+    largest: state.largest,
+    sumOfSquares: state.s2,
+    kurtosis: state.s2 > 0 ? (state.s4 / state.s2 / state.s2) * count : 0,
+    nonFinite: state.nonFinite,
+    sharedZeroBits: state.bits === 0 ? 32 : 31 - Math.clz32(state.bits & -state.bits),
+  }
+}
+
+interface State {
+  h1: number
+  h2: number
+  first: number
+  same: boolean
+  largest: number
+  s2: number
+  s4: number
+  nonFinite: number
+  bits: number
+  n: number
+}
+
+function absorb(state: State, values: Values, start: number): void {
+  const length = Math.min(view.length, values.length - start)
+  view.set(values.subarray(start, start + length))
+  let { h1, h2, same, largest, s2, s4, bits } = state
+  if (state.n === 0) state.first = view[0]!
+  const { first } = state
+  for (let k = 0; k < length; k++) {
+    const value = view[k]!
+    let x = bitsView[k]!
+    if (value === 0) x = 0 // negative zero is zero
+    bits |= x
+    x = Math.imul(x ^ (x >>> 16), 0x85ebca6b)
+    x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35)
+    x ^= x >>> 16
+    h1 = (h1 + x) | 0
+    h2 = (h2 + Math.imul(x ^ 0x9e3779b9, x | 1)) | 0
+    if (value !== first) same = false
+    const size = value < 0 ? -value : value
+    if (!(size < Number.POSITIVE_INFINITY)) {
+      state.nonFinite++
+      continue
+    }
+    if (size > largest) largest = size
+    const square = value * value
+    s2 += square
+    s4 += square * square
+  }
+  state.n += length
+  Object.assign(state, { h1, h2, same, largest, s2, s4, bits })
+}
+
+/** Blind to scale per slice: what survives when each output channel is multiplied by its own factor. */
+export interface AxisSignature {
+  readonly axis: number
+  readonly size: number
+  /** quantiles of the slices' fourth moments, each slice at unit length */
+  readonly quantiles: Float64Array
+}
+
+const QUANTILES = 17
+
+/** One signature per axis of more than one slice. Costs one pass per axis. */
+export function axisSignatures(values: Values, shape: readonly number[]): AxisSignature[] {
+  const signatures: AxisSignature[] = []
+  let inner = values.length
+  for (const [axis, size] of shape.entries()) {
+    inner /= size
+    if (size === 1) continue
+    const squares = new Float64Array(size)
+    const fourths = new Float64Array(size)
+    for (let base = 0, slice = 0; base < values.length; base += inner, slice = slice + 1 === size ? 0 : slice + 1) {
+      let s2 = 0
+      let s4 = 0
+      for (let k = base; k < base + inner; k++) {
+        const square = values[k]! * values[k]!
+        s2 += square
+        s4 += square * square
+      }
+      squares[slice]! += s2
+      fourths[slice]! += s4
+    }
+    const moments = fourths.map((fourth, slice) => (squares[slice]! > 1e-60 ? fourth / squares[slice]! ** 2 : 1)).sort()
+    const quantiles = new Float64Array(QUANTILES)
+    for (let q = 0; q < QUANTILES; q++) {
+      const at = (q / (QUANTILES - 1)) * (size - 1)
+      const low = Math.floor(at)
+      quantiles[q] = moments[low]! + (moments[Math.min(low + 1, size - 1)]! - moments[low]!) * (at - low)
+    }
+    signatures.push({ axis, size, quantiles })
+  }
+  return signatures
+}
+
+/** Mean relative difference of two signatures; infinite where sizes differ. 0 means alike. */
+export function signatureDistance(a: AxisSignature, b: AxisSignature): number {
+  if (a.size !== b.size) return Number.POSITIVE_INFINITY
+  let sum = 0
+  for (let q = 0; q < QUANTILES; q++) {
+    const x = a.quantiles[q]!
+    const y = b.quantiles[q]!
+    sum += Math.abs(x - y) / (Math.abs(x) + Math.abs(y) + 1e-12)
+  }
+  return (2 * sum) / QUANTILES
+}

@@ -1,0 +1,142 @@
+import type { Layer } from '../../layers/layer.ts'
+import { causeAt } from './causes.ts'
+import type { WeightCause } from './comparison.ts'
+import type { Entry, PreparedSet } from './entry.ts'
+import type { Draft, Matching } from './matching.ts'
+
+/** Order in which a feature map enters a dense layer. */
+type FlattenOrder = 'CHW' | 'HWC'
+
+/**
+ * Dense kernels after a flatten whose rows are not regrouped as the two data layouts ask for. Each side flattens in
+ * the order of its data layout (with the transposes before it); the kernel must follow.
+ */
+export function findFlattenCauses(matching: Matching): WeightCause[] {
+  const causes: WeightCause[] = []
+  for (const draft of matching.drafts) {
+    const { reference, candidate } = draft
+    if (reference.dims.length !== 2 || reference.tensor.shape.length !== 2 || candidate.tensor.shape.length !== 2)
+      continue
+    if (draft.relation === 'different' || draft.relation === 'close') continue
+    const found = draft.options.map((option) => /flatten order (\w+ -> \w+)/.exec(option?.label ?? '')?.[1])
+    const orders = [flattenOrder(matching.reference, reference), flattenOrder(matching.candidate, candidate)] as const
+    const states = orders.map(({ state }) => state)
+    if (states.includes('no-flatten') || (states.includes('guess') && !looksFlattened(matching, draft))) {
+      continue
+    }
+    const [from, to] = [orders[0].order, orders[1].order]
+    if (from === undefined || to === undefined) continue
+    const expected = from === to ? undefined : `${from} -> ${to}`
+    if (found.includes(expected)) continue
+    draft.accepted = false
+    const has = found[0] === undefined ? `its rows are in the reference's order` : `its rows were regrouped ${found[0]}`
+    const needs =
+      expected === undefined ? 'both sides flatten alike' : `the reference flattens ${from}, the candidate ${to}`
+    causes.push(
+      causeAt(draft, {
+        label: 'flatten-order',
+        confidence: states.includes('guess') ? 0.85 : 0.95,
+        proved: true,
+        detail: `dense kernel "${candidate.name}": ${needs}, but ${has}`,
+      }),
+    )
+  }
+  return causes
+}
+
+/** `certain`: the graph leads from a feature map to this layer; `guess`: only the data layout is known. */
+interface Flattened {
+  readonly state: 'certain' | 'guess' | 'no-flatten'
+  readonly order?: FlattenOrder
+}
+
+function flattenOrder(side: PreparedSet, { group }: Entry): Flattened {
+  const { layer } = group
+  const general = dataOrder(side)
+  if (layer === undefined || layer.inputs.length === 0)
+    return { state: 'guess', ...(general ? { order: general } : {}) }
+  const producers = new Map<string, Layer>()
+  for (const each of side.set.layers) for (const output of each.outputs) producers.set(output, each)
+  let current: Layer | undefined = producers.get(layer.inputs[0]!)
+  let channelsMoved: 'first' | 'last' | undefined
+  const seen = new Set<Layer>()
+  while (current !== undefined && !seen.has(current)) {
+    seen.add(current)
+    const { kind, attributes } = current
+    if (kind === 'dense' || kind === 'recurrent' || kind === 'attention' || kind === 'embedding')
+      return { state: 'no-flatten' }
+    if (kind === 'transpose') {
+      // the transpose nearest to the flatten decides
+      const order = attributes.permutation?.join()
+      channelsMoved ??= order === '0,2,3,1' ? 'last' : order === '0,3,1,2' ? 'first' : undefined
+    }
+    const format = attributes.dataFormat ?? kernelFormat(current)
+    if (kind === 'global-pool') return { state: 'no-flatten' }
+    if (SPATIAL.has(kind) && (format !== undefined || kind === 'conv')) {
+      const area = current.outputShapes[0]?.slice(1)
+      if (area && area.filter((size) => size !== 1 && size !== null).length <= 1 && !area.includes(null))
+        return { state: 'no-flatten' }
+      const order =
+        channelsMoved ?? (format === 'channels-first' ? 'first' : format === 'channels-last' ? 'last' : undefined)
+      const name = order === 'first' ? 'CHW' : order === 'last' ? 'HWC' : general
+      return { state: 'certain', ...(name ? { order: name } : {}) }
+    }
+    current = producers.get(current.inputs[0] ?? '')
+  }
+  return { state: 'guess', ...(general ? { order: general } : {}) }
+}
+
+const SPATIAL: ReadonlySet<Layer['kind']> = new Set(['conv', 'conv-transpose', 'pool', 'resize'])
+
+function kernelFormat({ weights }: Layer): 'channels-first' | 'channels-last' | undefined {
+  const layout = weights.find(({ role }) => role === 'kernel')?.layout
+  return layout === undefined ? undefined : /^(OIHW|IOHW|C1HW)$/.test(layout) ? 'channels-first' : 'channels-last'
+}
+
+/** Data layout of a side as a whole: from its layers, its kernels' layouts, or its framework. */
+function dataOrder({ set, entries }: PreparedSet): FlattenOrder | undefined {
+  for (const { attributes, kind } of set.layers)
+    if (attributes.dataFormat && (kind === 'conv' || kind === 'pool'))
+      return attributes.dataFormat === 'channels-first' ? 'CHW' : 'HWC'
+  for (const { layout } of entries) {
+    if (layout === 'OIHW') return 'CHW'
+    if (layout === 'HWIO' || layout === 'OHWI' || layout === 'HWCM' || layout === '1HWC') return 'HWC'
+  }
+  if (/^(pytorch|caffe|darknet|ncnn|paddle|mxnet)$/.test(set.framework ?? '')) return 'CHW'
+  if (/^(keras|tensorflow|tflite|tfjs)$/.test(set.framework ?? '')) return 'HWC'
+  return kernelOrder(entries)
+}
+
+/** Convolution kernels whose small square pair of axes comes last are OIHW; those where it comes first are HWIO. */
+function kernelOrder(entries: readonly Entry[]): FlattenOrder | undefined {
+  for (const { tensor } of entries) {
+    const [a, b, c, d] = tensor.shape
+    if (tensor.shape.length !== 4 || a === undefined || d === undefined) continue
+    if (c === d && c! > 1 && c! <= 11 && a > 11) return 'CHW'
+    if (a === b && a > 1 && a <= 11 && d > 11) return 'HWC'
+  }
+  return undefined
+}
+
+/** Without a graph: the inputs are a multiple of some convolution's channels and no dense layer gives that many. */
+function looksFlattened({ drafts, hints }: Matching, draft: Draft): boolean {
+  const inputs = inputSizes(draft)
+  const dense = drafts.filter(({ reference }) => reference.dims.length === 2 && reference.tensor.shape.length === 2)
+  return inputs.some((size) => {
+    if (hints.channels.has(size)) return false
+    if (![...hints.channels].some((channel) => channel >= 8 && size % channel === 0 && size > channel)) return false
+    return !dense.some(
+      (other) => other !== draft && other.reference.dims.includes(size) && !inputSizes(other).includes(size),
+    )
+  })
+}
+
+function inputSizes({ reference, candidate, options }: Draft): number[] {
+  const label = options.find((option) => option?.kind === 'flatten')
+  if (label) return [Math.max(...reference.dims)]
+  for (const { layout, tensor } of [reference, candidate]) {
+    if (layout === 'OI') return [tensor.shape[1]!]
+    if (layout === 'IO') return [tensor.shape[0]!]
+  }
+  return [Math.max(...reference.dims)]
+}
