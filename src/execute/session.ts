@@ -62,10 +62,11 @@ export async function openSession(
 }
 
 function startWorker(): Worker {
-  // From source (tests, scripts) the worker is TypeScript and needs a loader; the built package ships JavaScript.
-  const fromSource = import.meta.url.endsWith('.ts')
-  const file = new URL(fromSource ? './worker.ts' : './worker.js', import.meta.url)
-  return new Worker(file, fromSource ? { execArgv: ['--import', 'tsx'] } : {})
+  const here = import.meta.url
+  if (!here.endsWith('.ts')) return new Worker(new URL('./worker.js', here))
+  // From source (tests, scripts) the worker is TypeScript, which threads do not load by themselves on Node 20.
+  const file = JSON.stringify(new URL('./worker.ts', here).href)
+  return new Worker(`import('tsx/esm/api').then(({ tsImport }) => tsImport(${file}, ${file}))`, { eval: true })
 }
 
 function exchange(worker: Worker, request: WorkerRequest): Promise<WorkerReply> {

@@ -43,61 +43,91 @@ export function leftover(side: Side, paired: ReadonlySet<string>): Leftover {
   return { hidden: rest.filter((name) => hidden.has(name)), unexplained: rest.filter((name) => !hidden.has(name)) }
 }
 
+/** Everything that the search for a counterpart looks at. */
+interface Search {
+  readonly reference: Side
+  readonly candidate: Side
+  readonly pairs: ReadonlyMap<string, ValuePair>
+  /** candidate value -> reference value, for the pairs found */
+  readonly partners: ReadonlyMap<string, string>
+  /** values of the reference from which a difference reaches an output */
+  readonly open: ReadonlySet<string>
+}
+
 /**
  * The place where the two computations part: the candidate's first unexplained value and the reference's value that
- * corresponds to it, found by name, then by operator and paired inputs, then by nearness of values.
+ * corresponds to it, found by name, then by operator, paired inputs and nearness of values. Where the candidate leaves
+ * an operator out, the place is that operator's result, and the candidate's value is what stands in its stead.
  */
 export function findDivergence(
   reference: Side,
   candidate: Side,
   pairs: ReadonlyMap<string, ValuePair>,
 ): Divergence | undefined {
-  const pairedCandidates = new Set([...pairs.values()].map((pair) => pair.candidate))
-  const fromReference = leftover(reference, new Set(pairs.keys())).unexplained
-  const fromCandidate = leftover(candidate, pairedCandidates).unexplained
-  const first = fromReference[0]
-  if (first === undefined) return undefined
   const partners = new Map([...pairs.values()].map((pair) => [pair.candidate, pair.reference]))
-  const open = new Set(fromReference)
-  for (const other of frontier(candidate, fromCandidate, pairedCandidates)) {
-    const name = counterpart(reference, candidate, pairs, partners, open, other)
-    if (name !== undefined) return divergence(reference, candidate, pairs, name, other)
+  const fromReference = leftover(reference, new Set(pairs.keys())).unexplained
+  const fromCandidate = leftover(candidate, new Set(partners.keys())).unexplained
+  const [first] = fromReference
+  if (first === undefined) return undefined
+  const search: Search = { reference, candidate, pairs, partners, open: new Set(fromReference) }
+  for (const other of frontier(candidate, fromCandidate)) {
+    const name = counterpart(search, other)
+    if (name === undefined) continue
+    const omitted = omission(search, name, other)
+    return omitted ? divergence(search, omitted.reference, omitted.candidate) : divergence(search, name, other)
   }
-  return divergence(reference, candidate, pairs, first, undefined)
+  return divergence(search, first, undefined)
 }
 
 /** Unexplained values whose inputs are all settled: where a difference can begin. In order of execution. */
-function frontier(side: Side, unexplained: readonly string[], paired: ReadonlySet<string>): string[] {
+function frontier(side: Side, unexplained: readonly string[]): string[] {
   const open = new Set(unexplained)
-  return unexplained.filter((name) =>
-    (side.producer.get(name)?.inputs ?? []).every((input) => !open.has(input) || paired.has(input)),
-  )
+  return unexplained.filter((name) => (side.producer.get(name)?.inputs ?? []).every((input) => !open.has(input)))
 }
 
-function counterpart(
-  reference: Side,
-  candidate: Side,
-  pairs: ReadonlyMap<string, ValuePair>,
-  partners: ReadonlyMap<string, string>,
-  open: ReadonlySet<string>,
-  other: string,
-): string | undefined {
-  if (open.has(other) && reference.producer.get(other)?.op === candidate.producer.get(other)?.op) return other
+function counterpart(search: Search, other: string): string | undefined {
+  const { reference, candidate, open, partners } = search
   const node = candidate.producer.get(other)
+  if (open.has(other) && reference.producer.get(other)?.op === node?.op) return other
   const inputs = (node?.inputs ?? []).flatMap((input) => partners.get(input) ?? [])
-  const reachable = downstream(reference, inputs, open)
   const size = candidate.numbers(other, 0).length
   let best: { name: string; cost: number } | undefined
-  for (const [depth, name] of reachable) {
+  for (const [depth, name] of downstream(reference, inputs, open)) {
     const sameOp = reference.producer.get(name)?.op === node?.op
-    const gap =
-      reference.numbers(name, 0).length === size ? nearest(reference, candidate, pairs, name, other)?.relL2 : undefined
+    const gap = reference.numbers(name, 0).length === size ? nearest(search, name, other)?.relL2 : undefined
     if (gap === undefined && !sameOp) continue
     // A value of another size is the counterpart only if the operator is the same and nothing nearer is found.
     const cost = Math.min(gap ?? 3, 3) + (sameOp ? 0 : 0.5) + depth * 0.05
     if (best === undefined || cost < best.cost) best = { name, cost }
   }
   return best?.name
+}
+
+/**
+ * Whether the candidate's node does what the reference's does but on an earlier value: then the operators between are
+ * left out, and the first of their results is where the two part.
+ */
+function omission(
+  { reference, candidate, partners, open }: Search,
+  name: string,
+  other: string,
+): { reference: string; candidate: string } | undefined {
+  const node = reference.producer.get(name)
+  const otherNode = candidate.producer.get(other)
+  if (node === undefined || otherNode === undefined || node.op !== otherNode.op) return undefined
+  const taken = new Map(
+    otherNode.inputs.flatMap((input): [string, string][] =>
+      partners.has(input) ? [[partners.get(input)!, input]] : [],
+    ),
+  )
+  let current = node.inputs.find((input) => open.has(input))
+  for (let depth = 0; current !== undefined && depth < 8; depth++) {
+    const inputs: readonly string[] = reference.producer.get(current)?.inputs ?? []
+    const source = inputs.find((input) => taken.has(input))
+    if (source !== undefined) return { reference: current, candidate: taken.get(source)! }
+    current = inputs.find((input) => open.has(input))
+  }
+  return undefined
 }
 
 /** Open values reachable from `names` within a few operators, with their depth. */
@@ -121,13 +151,7 @@ function downstream(side: Side, names: readonly string[], open: ReadonlySet<stri
 }
 
 /** The smallest distance over the layouts that the shapes allow, worst run each. */
-function nearest(
-  reference: Side,
-  candidate: Side,
-  pairs: ReadonlyMap<string, ValuePair>,
-  name: string,
-  other: string,
-): Distance | undefined {
+function nearest({ reference, candidate, pairs }: Search, name: string, other: string): Distance | undefined {
   const flattened = flattenedLayout(reference, candidate, pairs, name, other)
   const layouts = [
     ...layoutsBetween(reference.shape(name) ?? [], candidate.shape(other) ?? []),
@@ -148,20 +172,15 @@ function nearest(
   return best
 }
 
-function divergence(
-  reference: Side,
-  candidate: Side,
-  pairs: ReadonlyMap<string, ValuePair>,
-  name: string,
-  other: string | undefined,
-): Divergence {
+function divergence(search: Search, name: string, other: string | undefined): Divergence {
+  const { reference, candidate } = search
   const sameSize = other !== undefined && reference.numbers(name, 0).length === candidate.numbers(other, 0).length
   return {
     referenceTensor: name,
     candidateTensor: other,
     referenceNode: reference.producer.get(name),
     candidateNode: other === undefined ? undefined : candidate.producer.get(other),
-    distance: sameSize ? nearest(reference, candidate, pairs, name, other) : undefined,
+    distance: sameSize ? nearest(search, name, other) : undefined,
     referenceShape: reference.shape(name) ?? [],
     candidateShape: other === undefined ? undefined : candidate.shape(other),
   }

@@ -67,6 +67,19 @@ export function pairValues(reference: Side, candidate: Side, tolerance: Toleranc
       break
     }
   }
+  return withoutIdleFlattens(reference, pairs)
+}
+
+/**
+ * A flatten in another order is the same only if what follows makes up for it, as a dense kernel with its columns
+ * re-ordered does. Where nothing behind it agrees, the order itself is the difference.
+ */
+function withoutIdleFlattens(reference: Side, pairs: Map<string, ValuePair>): Map<string, ValuePair> {
+  for (const [name, { layout }] of pairs) {
+    if (!layout.startsWith('flattened')) continue
+    const users = reference.consumers.get(name) ?? []
+    if (!users.some((node) => node.outputs.some((output) => pairs.has(output)))) pairs.delete(name)
+  }
   return pairs
 }
 
@@ -89,7 +102,10 @@ function tryPair(
   const shape = reference.shape(name) ?? []
   const otherShape = candidate.shape(other) ?? []
   const flattened = flattenedLayout(reference, candidate, pairs, name, other)
+  const sameSizes = squeezed(shape) === squeezed(otherShape)
   for (const layout of [...layoutsBetween(shape, otherShape), ...(flattened ? [flattened] : [])]) {
+    // A flattened value is not the value that it was flattened from, though the numbers are the same.
+    if (layout.name === 'reshaped' && !sameSizes && dataSource(reference, name) !== undefined) continue
     const worst = distanceUnder(reference, candidate, name, other, layout, limit)
     if (worst)
       return {
@@ -175,6 +191,8 @@ export function flattenedLayout(
   )
   return layout && { ...layout, name: `flattened ${layout.name}` }
 }
+
+const squeezed = (shape: readonly number[]) => shape.filter((size) => size !== 1).join()
 
 /** The value that a flattening or reshaping node takes. */
 function dataSource(side: Side, name: string): string | undefined {

@@ -1,0 +1,113 @@
+import { type CreateHasher, hashSource } from '../bytes/hasher.ts'
+import {
+  type BehaviourComparison,
+  compareBehaviour,
+  sensitivityTolerance,
+  TOLERANCE_RULE,
+} from '../compare/behaviour/compare-behaviour.ts'
+import { compareWeights } from '../compare/weights/compare-weights.ts'
+import type { WeightComparison } from '../compare/weights/comparison.ts'
+import { ToolError } from '../errors.ts'
+import type { ModelInput } from '../formats/format.ts'
+import { layersOf } from '../layers/layers-of.ts'
+import type { Comparison } from '../report/comparison.ts'
+import { comparisonReport } from './comparison-report.ts'
+import type { DecodeImage } from './load-inputs.ts'
+import { readModel } from './open-model.ts'
+import { roundedWeights } from './rounded-weights.ts'
+import { type OpenedModel, type PairRecording, runPair } from './run-pair.ts'
+
+/** What `compare` may be given besides the two models. */
+export interface CompareOptions {
+  /** values for the reference's inputs: `.npy`, `.npz`, `.pb`, images, or folders of these; generated when absent */
+  readonly inputs?: readonly ModelInput[]
+  /** the same samples in the candidate's layout, where it is more than channels moved to the other end */
+  readonly candidateInputs?: readonly ModelInput[]
+  /** for generated inputs; default 1 */
+  readonly seed?: number
+  /** digests for the report; without it they are null */
+  readonly createHasher?: CreateHasher
+  /** needed for image inputs */
+  readonly decodeImage?: DecodeImage
+  /** told what is being done, for a progress line */
+  readonly onStage?: (stage: string) => void
+}
+
+/** The behaviour half of a comparison: what ran and what came of it, or why it did not run. */
+export interface BehaviourOutcome {
+  readonly comparison?: BehaviourComparison
+  readonly recording?: PairRecording
+  /** why nothing ran */
+  readonly reason?: string
+}
+
+/**
+ * Compares a candidate with its reference: stored weights across formats, names and layouts; attributes of their
+ * layers; and, where both are ONNX, what they compute on the same inputs.
+ *
+ * @param reference right by definition
+ * @param candidate the port, export or rewrite
+ * @returns the report; its verdict is `not-compared`, never `match`, when nothing could be compared
+ * @throws {FormatError} when a file cannot be read
+ * @throws {ToolError} INPUT_MISMATCH when given inputs do not fit
+ */
+export async function compare(
+  reference: ModelInput,
+  candidate: ModelInput,
+  options: CompareOptions = {},
+): Promise<Comparison> {
+  const stage = options.onStage ?? (() => {})
+  stage('reading both models')
+  const first: OpenedModel = { input: reference, model: await readModel(reference) }
+  const second: OpenedModel = { input: candidate, model: await readModel(candidate) }
+  stage('comparing weights')
+  const weights = await compareWeights(weightSet(first), weightSet(second))
+  stage('running both models')
+  const behaviour = await observeBehaviour(first, second, weights, options)
+  stage('hashing')
+  const digests = await Promise.all([digest(reference, options.createHasher), digest(candidate, options.createHasher)])
+  return comparisonReport({ reference: first, candidate: second, digests, weights, behaviour })
+}
+
+function weightSet({ model }: OpenedModel) {
+  const { framework } = model.metadata
+  return { tensors: model.tensors, layers: layersOf(model), ...(framework === undefined ? {} : { framework }) }
+}
+
+async function observeBehaviour(
+  reference: OpenedModel,
+  candidate: OpenedModel,
+  weights: WeightComparison,
+  options: CompareOptions,
+): Promise<BehaviourOutcome> {
+  const foreign = [reference, candidate].filter(({ model }) => model.format !== 'onnx')
+  const given = (options.inputs?.length ?? 0) > 0
+  if (foreign.length > 0) {
+    const which = foreign.map(({ input, model }) => `${input.path} is ${model.format}`).join(', ')
+    return { reason: `only ONNX models are run, and ${which}${given ? '; the given inputs were not used' : ''}` }
+  }
+  try {
+    const recording = await runPair(reference, candidate, {
+      inputs: options.inputs ?? [],
+      candidateInputs: options.candidateInputs ?? [],
+      seed: options.seed ?? 1,
+      patches: await roundedWeights(reference.model, weights),
+      ...(options.decodeImage ? { decodeImage: options.decodeImage } : {}),
+    })
+    const tolerance = sensitivityTolerance(recording.reference, recording.disturbed)
+    return { recording, comparison: compareBehaviour(recording.reference, recording.candidate, tolerance) }
+  } catch (error) {
+    // A model that cannot run is a fact about it; its weights can still be compared. Wrong inputs are the user's to fix.
+    if (error instanceof ToolError && (error.code === 'CANNOT_RUN' || error.code === 'MISSING_PEER'))
+      return { reason: error.message }
+    if (error instanceof ToolError && error.code === 'INPUT_MISMATCH' && !given) return { reason: error.message }
+    throw error
+  }
+}
+
+async function digest(input: ModelInput, createHasher: CreateHasher | undefined): Promise<string | null> {
+  return createHasher === undefined || input.isFolder ? null : hashSource(input.main, createHasher)
+}
+
+/** The tolerance rule as the report states it. */
+export const BEHAVIOUR_TOLERANCE = TOLERANCE_RULE
