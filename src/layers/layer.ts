@@ -72,18 +72,25 @@ export interface LayerWeight {
   readonly layout?: string
 }
 
+/** What surrounds the input of a window: sizes per spatial axis, or a rule that follows from sizes. */
+export type Padding =
+  | { readonly begin: readonly number[]; readonly end: readonly number[] }
+  | 'same-upper'
+  | 'same-lower'
+  | 'valid'
+
 /** Attributes under one name each, spatial ones in the order [height, width]; absent where the layer has none. */
 export interface LayerAttributes {
   readonly kernelSize?: readonly number[]
   readonly strides?: readonly number[]
   readonly dilations?: readonly number[]
   /** begin and end per spatial axis; `same-upper` puts the odd pixel at the end (TensorFlow), `same-lower` before */
-  readonly padding?:
-    | { readonly begin: readonly number[]; readonly end: readonly number[] }
-    | 'same-upper'
-    | 'same-lower'
-    | 'valid'
+  readonly padding?: Padding
   readonly groups?: number
+  /** channels that a convolution gives, units of a dense or recurrent layer */
+  readonly outputSize?: number
+  /** extra size at the end of each spatial axis of a transposed convolution */
+  readonly outputPadding?: readonly number[]
   readonly epsilon?: number
   /** share of the *old* statistics kept, Keras' convention (PyTorch's momentum m is 1 - m here) */
   readonly momentum?: number
@@ -92,14 +99,17 @@ export interface LayerAttributes {
   /** slope or other parameter of an activation */
   readonly alpha?: number
   readonly clipRange?: readonly [number, number]
+  /** of a concatenation, softmax or norm; of a dense layer: the input is flattened from this axis on */
   readonly axis?: number
   readonly ceilMode?: boolean
   readonly countIncludePad?: boolean
+  /** factors of a resize per spatial axis */
+  readonly scales?: readonly number[]
   readonly resizeMode?: string
   readonly coordinateMode?: string
   /** data layout in which this layer works */
   readonly dataFormat?: 'channels-first' | 'channels-last'
-  /** target shape of a reshape, permutation of a transpose */
+  /** target shape of a reshape (-1: what is left, 0: as it was), spatial target of a resize; permutation of a transpose */
   readonly shape?: readonly (number | null)[]
   readonly permutation?: readonly number[]
 }

@@ -1,0 +1,91 @@
+import type { Draft } from './draft.ts'
+import { countShape, type Shape } from './shape.ts'
+
+/**
+ * Multiply-accumulates of one forward pass, by the usual convention of published tables:
+ *
+ * - convolution: output elements x (kernel sizes x input channels / groups)
+ * - separable convolution: the two convolutions that it stands for
+ * - transposed convolution: input elements x (kernel sizes x output channels / groups)
+ * - dense, matrix product: output elements x inner size
+ * - recurrent: elements of its kernels x steps x batch
+ *
+ * Bias, normalisation, activation, pooling and resizing are not counted. A fused kernel counts as what it is stored as.
+ *
+ * @param shapeOf shape of a value or stored tensor by name
+ * @returns undefined where the layer multiplies, but a shape is unknown; 0 for layers that are not counted
+ */
+export function countMacs(draft: Draft, shapeOf: (value: string) => Shape): number | undefined {
+  const output = countShape(shapeOf(draft.outputs[0] ?? ''))
+  const axes = kernelAxes(draft, shapeOf)
+  switch (draft.kind) {
+    case 'conv': {
+      const perOutput = axes === undefined ? undefined : multiplyAll(axes, ['D', 'H', 'W', 'I'])
+      if (output === undefined || perOutput === undefined) return undefined
+      if (draft.pointwise === undefined) return output * perOutput
+      const point = kernelAxes({ kernel: draft.pointwise }, shapeOf)
+      const inner = point?.get('I')
+      const outer = point?.get('O')
+      return inner && outer ? (output / outer) * inner * perOutput + output * inner : undefined
+    }
+    case 'conv-transpose': {
+      const input = countShape(shapeOf(draft.inputs[0] ?? ''))
+      const perInput = axes === undefined ? undefined : multiplyAll(axes, ['D', 'H', 'W', 'O'])
+      return input === undefined || perInput === undefined ? undefined : input * perInput
+    }
+    case 'dense': {
+      const inner = axes?.get('I')
+      return output === undefined || inner === undefined || inner === null ? undefined : output * inner
+    }
+    case 'recurrent': {
+      const kernels = draft.weights.filter(({ role }) => role === 'kernel' || role === 'recurrent-kernel')
+      const sizes = kernels.map(({ tensor }) => countShape(shapeOf(tensor)))
+      const sequence = shapeOf(draft.inputs[0] ?? '')
+      const steps = countShape(sequence?.slice(0, 2))
+      if (sequence?.length !== 3 || steps === undefined || sizes.length === 0) return undefined
+      return sizes.reduce<number | undefined>(
+        (sum, size) => (size === undefined ? undefined : (sum ?? 0) + size * steps),
+        0,
+      )
+    }
+    case 'attention':
+      return undefined
+    default: {
+      if (!/^(batch_?)?mat_?mul|^qlinearmatmul|^matmulinteger/i.test(draft.op)) return 0
+      const left = shapeOf(draft.operands[0] ?? '')
+      const isTransposed = draft.node.attributes.adj_x === true || draft.node.attributes.transpose_a === true
+      const inner = left?.[left.length - (isTransposed ? 2 : 1)]
+      return output === undefined || inner === undefined || inner === null ? undefined : output * inner
+    }
+  }
+}
+
+/** Whether a kind is one whose work is counted. */
+export function countsWork(draft: Pick<Draft, 'kind' | 'op'>): boolean {
+  return (
+    ['conv', 'conv-transpose', 'dense', 'recurrent', 'attention'].includes(draft.kind) ||
+    /^(batch_?)?mat_?mul/i.test(draft.op)
+  )
+}
+
+/** Sizes of the kernel's axes by letter of its layout; `1` is skipped. */
+export function kernelAxes(
+  draft: Pick<Draft, 'kernel'>,
+  shapeOf: (value: string) => Shape,
+): Map<string, number | null> | undefined {
+  if (draft.kernel === undefined) return undefined
+  const { value, layout } = draft.kernel
+  const shape = shapeOf(value)
+  if (shape?.length !== layout.length) return undefined
+  return new Map([...layout].map((letter, i) => [letter, shape[i] ?? null]))
+}
+
+function multiplyAll(axes: ReadonlyMap<string, number | null>, letters: readonly string[]): number | undefined {
+  let product = 1
+  for (const letter of letters) {
+    const size = axes.has(letter) ? axes.get(letter)! : 1
+    if (size === null) return undefined
+    product *= size
+  }
+  return product
+}

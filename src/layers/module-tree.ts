@@ -1,0 +1,166 @@
+import type { Model } from '../model/model.ts'
+import { countElements, type Tensor } from '../tensor/tensor.ts'
+import type { Layer } from './layer.ts'
+import type { Shape } from './shape.ts'
+import { splitName } from './tensor-path.ts'
+
+/** One module with what lies in it, its children included. */
+export interface ModuleNode {
+  /** last part of the path; the root's is empty */
+  readonly name: string
+  /** parts joined by `/`, or by `.` where the file's names are */
+  readonly path: string
+  /** kinds of the layers directly in it, each once, in order; the format's own operator name where the kind is `other` */
+  readonly kinds: readonly string[]
+  /** elements of the parameters (role `parameter`) in it; tied tensors count where they come first */
+  readonly parameters: number
+  /** stored bytes of all tensors in it, buffers included */
+  readonly bytes: number
+  /** multiply-accumulates; absent where no layer in it multiplies or a shape is unknown */
+  readonly macs?: number
+  /** of its last layer, where known */
+  readonly outputShape?: readonly (number | null)[]
+  readonly children: readonly ModuleNode[]
+}
+
+interface Building {
+  readonly name: string
+  readonly parts: readonly string[]
+  readonly kinds: Set<string>
+  parameters: number
+  bytes: number
+  macs: number | undefined
+  isCounted: boolean
+  outputShape: Shape
+  readonly children: Map<string, Building>
+}
+
+/** Layers that a tree is not worth showing for: they only carry values on. */
+const UNSEEN = new Set(['constant', 'input', 'reshape', 'dropout'])
+
+/** Deeper paths are cut: no module hierarchy is so deep, but a file may hold a name of a million slashes. */
+const MAX_PARTS = 32
+
+/**
+ * The hierarchy of modules, from the names of tensors and the scopes of nodes.
+ *
+ * A tensor belongs to its name without the last part (`conv1.weight` to `conv1`). A layer's work belongs to the module
+ * of its kernel, or to its scope, or to its own name. Files whose names have no hierarchy (`gpu_0/conv1_w_0`, numbers)
+ * give one module per layer, named after it.
+ */
+export function buildModuleTree(model: Pick<Model, 'tensors' | 'graphs'>, layers: readonly Layer[]): ModuleNode {
+  const root = create('', [])
+  const tensors = model.tensors.filter(({ role }) => role !== 'optimizer' && role !== 'ema')
+  const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]))
+  const usesNames = hasHierarchy(tensors, layers)
+  const scopes = new Map(
+    model.graphs.flatMap(({ nodes }) =>
+      nodes.flatMap((node) => (node.scope ? [[node.name, node.scope] as const] : [])),
+    ),
+  )
+  const moduleOf = new Map<string, string[]>()
+  for (const layer of layers) {
+    const path = layerPath(layer, byName, usesNames, scopes.get(layer.name))
+    if (!usesNames) for (const { tensor } of layer.weights) if (!moduleOf.has(tensor)) moduleOf.set(tensor, path)
+    const isSeen = !UNSEEN.has(layer.kind) && (layer.weights.length > 0 || layer.macs !== undefined || path.length > 1)
+    if (isSeen)
+      addLayer(
+        enter(root, path, () => {}),
+        root,
+        path,
+        layer,
+      )
+  }
+  const counted = new Set<string>()
+  for (const tensor of tensors) {
+    const path = moduleOf.get(tensor.name) ?? splitName(tensor.name).slice(0, usesNames ? -1 : 0)
+    const key = tensor.storage?.key
+    const isTied = key !== undefined && counted.has(key)
+    if (key !== undefined) counted.add(key)
+    const parameters = tensor.role === 'parameter' && !isTied ? countElements(tensor) : 0
+    enter(root, path, (module) => {
+      module.parameters += parameters
+      module.bytes += isTied ? 0 : tensor.bytes
+    })
+  }
+  const isDotted = tensors.some(({ name }) => name.includes('.') && !name.includes('/'))
+  return finish(root, isDotted ? '.' : '/')
+}
+
+/** Whether at least half of the tensors have siblings under a name of their own. */
+function hasHierarchy(tensors: readonly Tensor[], layers: readonly Layer[]): boolean {
+  const paths = tensors.filter(({ role }) => role !== 'constant').map(({ name }) => splitName(name).slice(0, -1))
+  if (paths.length === 0) return false
+  const nested = paths.filter(({ length }) => length > 0)
+  const modules = new Set(nested.map((parts) => parts.join('/')))
+  if (nested.length < paths.length / 2) return false
+  // one module for everything is a prefix, not a hierarchy
+  const layersWithWeights = layers.filter(({ weights }) => weights.length > 0).length
+  return modules.size > 1 || layersWithWeights <= 1
+}
+
+function layerPath(
+  layer: Layer,
+  tensors: ReadonlyMap<string, Tensor>,
+  usesNames: boolean,
+  scope: string | undefined,
+): string[] {
+  const owned = layer.weights.find(({ role }) => role !== 'other') ?? layer.weights[0]
+  const tensor = owned && tensors.get(owned.tensor)
+  if (tensor && usesNames && tensor.role !== 'constant') return splitName(tensor.name).slice(0, -1)
+  if (scope !== undefined && scope !== '') return splitName(scope)
+  const parts = splitName(layer.name)
+  return parts.length > 1 || usesNames ? parts.slice(0, Math.max(1, parts.length - 1)) : [layer.name]
+}
+
+function create(name: string, parts: readonly string[]): Building {
+  return {
+    name,
+    parts,
+    kinds: new Set(),
+    parameters: 0,
+    bytes: 0,
+    macs: undefined,
+    isCounted: true,
+    outputShape: undefined,
+    children: new Map(),
+  }
+}
+
+/** Walks down `parts`, making what is missing; `visit` sees every module on the way, the root too. */
+function enter(root: Building, parts: readonly string[], visit: (module: Building) => void): Building {
+  let module = root
+  visit(module)
+  for (const [i, part] of parts.slice(0, MAX_PARTS).entries()) {
+    let child = module.children.get(part)
+    if (child === undefined) {
+      child = create(part, parts.slice(0, i + 1))
+      module.children.set(part, child)
+    }
+    module = child
+    visit(module)
+  }
+  return module
+}
+
+function addLayer(own: Building, root: Building, path: readonly string[], layer: Layer): void {
+  own.kinds.add(layer.kind === 'other' ? layer.op || 'other' : layer.kind)
+  enter(root, path, (module) => {
+    if (layer.macs !== undefined) module.macs = (module.macs ?? 0) + layer.macs
+    else if (['conv', 'conv-transpose', 'dense'].includes(layer.kind)) module.isCounted = false
+    module.outputShape = layer.outputShapes[0] ?? module.outputShape
+  })
+}
+
+function finish(module: Building, separator: string): ModuleNode {
+  return {
+    name: module.name,
+    path: module.parts.join(separator),
+    kinds: [...module.kinds],
+    parameters: module.parameters,
+    bytes: module.bytes,
+    ...(module.macs !== undefined && module.isCounted ? { macs: module.macs } : {}),
+    ...(module.outputShape === undefined ? {} : { outputShape: module.outputShape }),
+    children: [...module.children.values()].map((child) => finish(child, separator)),
+  }
+}
