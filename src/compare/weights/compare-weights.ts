@@ -1,3 +1,4 @@
+import { compareAttributes, type PairedLayers } from '../attributes/compare-attributes.ts'
 import { findWeightCauses } from './causes.ts'
 import type { Side, UnpairedTensor, WeightComparison, WeightPair, WeightSet } from './comparison.ts'
 import { type Entry, type PreparedSet, prepare } from './entry.ts'
@@ -42,6 +43,7 @@ export async function compareWeights(reference: WeightSet, candidate: WeightSet)
   await pairByStructure(matching)
   const rules = settleLayouts(matching)
   const { causes, notes } = findWeightCauses(matching, rules)
+  causes.push(...compareAttributes(reference.layers, candidate.layers, pairedLayers(matching)))
   const order = (draft: Draft) => draft.reference.group.order * 1e6 + draft.reference.index
   const drafts = [...matching.drafts].sort((a, b) => order(a) - order(b))
   const pairs = drafts.map(toPair)
@@ -56,6 +58,14 @@ export async function compareWeights(reference: WeightSet, candidate: WeightSet)
     layerPairs: layerPairs(drafts),
     ...(epsilon === undefined ? {} : { epsilon }),
   }
+}
+
+function pairedLayers({ partners, reference }: Matching): PairedLayers[] {
+  return reference.groups.flatMap((group) => {
+    const left = group.layer
+    const right = partners.get(group)?.layer
+    return left && right ? [{ reference: left, candidate: right }] : []
+  })
 }
 
 /** Trained parameters on both sides, unless a checkpoint's averaged copy is what the other side holds. */

@@ -1,0 +1,200 @@
+import type { Layer } from '../../layers/layer.ts'
+import type { CauseLabel, WeightCause } from '../weights/comparison.ts'
+import { type Chain, chainFrom, type GraphView, viewOf } from './chain.ts'
+import { compareItems } from './compare-items.ts'
+import { type Placement, placeWindow, samePlacement } from './windows.ts'
+
+/** Layers that correspond, found through their weights. */
+export interface PairedLayers {
+  readonly reference: Layer
+  readonly candidate: Layer
+}
+
+/** A difference of attributes, before it is placed at a layer. */
+export type AttributeFault = Pick<WeightCause, 'label' | 'confidence' | 'detail' | 'decides'>
+
+/**
+ * Compares what the layers do besides their weights: strides, padding, dilation, groups, epsilon; and the activations,
+ * pools and resizes between one layer with weights and the next. Equal meaning counts, not equal spelling.
+ *
+ * Works on graphs of any two formats. What a side does not state is no difference, unless its framework's default is
+ * known; then it is a suspicion that decides nothing.
+ *
+ * @param pairs layers whose weights are partners; others are not compared
+ */
+export function compareAttributes(
+  reference: readonly Layer[],
+  candidate: readonly Layer[],
+  pairs: readonly PairedLayers[],
+): WeightCause[] {
+  const views = [viewOf(reference), viewOf(candidate)] as const
+  const partners = new Map(pairs.map((pair) => [pair.reference, pair.candidate]))
+  const orders = new Map(reference.map((layer, order) => [layer, order]))
+  const causes: WeightCause[] = []
+  const report = (left: Layer, right: Layer | undefined, fault: AttributeFault) =>
+    causes.push({
+      proved: false,
+      ...fault,
+      referenceLayer: left.name,
+      ...(right ? { candidateLayer: right.name } : {}),
+      order: orders.get(left) ?? 0,
+    })
+  for (const { reference: left, candidate: right } of pairs) {
+    for (const fault of ownFaults(left, right, views)) report(left, right, fault)
+  }
+  const seen = new Set<string>()
+  const walk = (values: readonly [string, string], owner: readonly [Layer, Layer]) => {
+    const key = values.join('\n')
+    if (seen.has(key)) return
+    seen.add(key)
+    const [left, right] = [chainFrom(values[0], views[0]), chainFrom(values[1], views[1])]
+    const comparable = endsAgree(left, right, partners)
+    if (comparable)
+      for (const found of compareItems(left, right, owner)) report(found.reference, found.candidate, found)
+    if (left.end.kind === 'merge' && right.end.kind === 'merge')
+      for (const branches of matchBranches(left.end.values, right.end.values, views, partners))
+        walk(branches, [left.end.layer, right.end.layer])
+  }
+  for (const { reference: left, candidate: right } of pairs) {
+    if (left.inputs[0] === undefined || right.inputs[0] === undefined) continue
+    if (left.kind === 'batch-norm' || left.kind === 'norm') continue
+    walk([left.inputs[0], right.inputs[0]], [left, right])
+  }
+  for (const [left, right] of outputPairs(reference, candidate, views, partners))
+    walk([left.value, right.value], [left.layer, right.layer])
+  return causes
+}
+
+/** Both chains begin at partners, at merges, or at the inputs. Else something else differs, reported elsewhere. */
+function endsAgree(left: Chain, right: Chain, partners: ReadonlyMap<Layer, Layer>): boolean {
+  if (left.end.kind === 'layer' && right.end.kind === 'layer') return partners.get(left.end.layer) === right.end.layer
+  return left.end.kind === right.end.kind
+}
+
+/** Branches of two merges that begin at partners; a single one left over on each side is a pair too. */
+function matchBranches(
+  left: readonly string[],
+  right: readonly string[],
+  views: readonly [GraphView, GraphView],
+  partners: ReadonlyMap<Layer, Layer>,
+): [string, string][] {
+  if (left.length !== right.length) return []
+  const free = right.map((value) => ({ value, end: chainFrom(value, views[1]).end }))
+  const rest: string[] = []
+  const found: [string, string][] = []
+  for (const value of left) {
+    const { end } = chainFrom(value, views[0])
+    const partner = end.kind === 'layer' ? partners.get(end.layer) : undefined
+    const at = partner ? free.findIndex((each) => each.end.kind === 'layer' && each.end.layer === partner) : -1
+    if (at < 0) rest.push(value)
+    else found.push([value, free.splice(at, 1)[0]!.value])
+  }
+  if (rest.length === 1 && free.length === 1) found.push([rest[0]!, free[0]!.value])
+  return found
+}
+
+/** Values that nobody takes: the outputs. Pairs those that begin at partners. */
+function outputPairs(
+  reference: readonly Layer[],
+  candidate: readonly Layer[],
+  views: readonly [GraphView, GraphView],
+  partners: ReadonlyMap<Layer, Layer>,
+) {
+  const ends = (layers: readonly Layer[], view: GraphView) => {
+    const taken = new Set(layers.flatMap(({ inputs }) => inputs))
+    return layers.flatMap((layer) =>
+      layer.outputs
+        .filter((value) => !taken.has(value) && layer.kind !== 'constant')
+        .map((value) => ({ value, layer, end: chainFrom(value, view).end })),
+    )
+  }
+  const right = ends(candidate, views[1])
+  return ends(reference, views[0]).flatMap((left) => {
+    const partner = left.end.kind === 'layer' ? partners.get(left.end.layer) : undefined
+    const found = right.filter(({ end }) => partner && end.kind === 'layer' && end.layer === partner)
+    return found.length === 1 ? [[left, found[0]!] as const] : []
+  })
+}
+
+function ownFaults(left: Layer, right: Layer, views: readonly [GraphView, GraphView]): AttributeFault[] {
+  if (left.kind === 'batch-norm' && right.kind === 'batch-norm') return epsilonFault(left, right, 'bn-epsilon')
+  if (left.kind === 'norm' && right.kind === 'norm') return epsilonFault(left, right, 'layernorm-epsilon')
+  if (left.kind !== right.kind || (left.kind !== 'conv' && left.kind !== 'conv-transpose')) return []
+  const faults: AttributeFault[] = []
+  const lists = [
+    ['strides', 'stride'],
+    ['dilations', 'dilation'],
+  ] as const
+  for (const [attribute, label] of lists) {
+    const [a, b] = [left.attributes[attribute], right.attributes[attribute]]
+    if (!a || !b || a.length !== b.length || a.every((value, axis) => value === b[axis])) continue
+    faults.push({
+      label,
+      confidence: 0.95,
+      decides: true,
+      detail: `${attribute} ${b.join(' x ')} in the candidate, ${a.join(' x ')} in the reference`,
+    })
+  }
+  const [groups, others] = [left.attributes.groups, right.attributes.groups]
+  if (groups !== undefined && others !== undefined && groups !== others)
+    faults.push({
+      label: 'groups',
+      confidence: 0.95,
+      decides: true,
+      detail: `${others} groups in the candidate, ${groups} in the reference`,
+    })
+  if (faults.length === 0 && left.kind === 'conv') faults.push(...paddingFault(left, right, views))
+  return faults
+}
+
+function paddingFault(left: Layer, right: Layer, views: readonly [GraphView, GraphView]): AttributeFault[] {
+  if (left.attributes.padding === undefined || right.attributes.padding === undefined) return []
+  const [a, b] = [placed(left, views[0]), placed(right, views[1])]
+  if (a.begin.length === 0 || a.begin.length !== b.begin.length) return []
+  const same = samePlacement(a, b)
+  if (same === true) return []
+  const detail = `pads ${b.text} in the candidate, ${a.text} in the reference`
+  return same === false
+    ? [{ label: 'padding', confidence: 0.95, decides: true, detail }]
+    : [
+        {
+          label: 'padding',
+          confidence: 0.4,
+          decides: false,
+          detail: `${detail}; whether that differs depends on the input's size`,
+        },
+      ]
+}
+
+/** The window of a layer with the pads before it. */
+export function placed(layer: Layer, { producers }: GraphView): Placement {
+  const pads: Layer[] = []
+  let first = layer
+  for (let at = 0; at < 4; at++) {
+    const before = producers.get(first.inputs[0] ?? '')
+    if (before?.kind !== 'pad' && before?.kind !== 'transpose') break
+    if (before.kind === 'pad') {
+      if ((before.attributes.function ?? 'constant') !== 'constant') break
+      pads.push(before)
+    }
+    first = before
+    if (before.kind === 'transpose') break
+  }
+  const outermost = pads.at(-1) ?? layer
+  return placeWindow(layer, pads, outermost.inputShapes[0])
+}
+
+function epsilonFault(left: Layer, right: Layer, label: CauseLabel): AttributeFault[] {
+  const [a, b] = [left.attributes.epsilon, right.attributes.epsilon]
+  // float32 makes 9.999999747378752e-6 of 1e-5
+  if (a === undefined || b === undefined || Math.abs(a - b) <= 1e-6 * Math.max(a, b)) return []
+  const text = (value: number) => String(Number(value.toPrecision(6)))
+  return [
+    {
+      label,
+      confidence: 0.98,
+      decides: true,
+      detail: `epsilon ${text(b)} in the candidate, ${text(a)} in the reference`,
+    },
+  ]
+}
