@@ -28,20 +28,21 @@ export async function openInput(path: string): Promise<OpenInput> {
     throw new ToolError('NO_SUCH_FILE', `${path}: expected a file or folder, found a device, socket or pipe`)
   const folder = isFolder ? path : dirname(path)
   const root = await realpath(folder)
-  const opened: FileSource[] = []
-  const track = async (source: Promise<FileSource>) => {
-    const file = await source
-    opened.push(file)
-    return file
+  // One handle per file, however many names (`a`, `./a`, a link) a model gives it.
+  const opened = new Map<string, Promise<FileSource>>()
+  const openOnce = (real: string, name: string) => {
+    const source = opened.get(real) ?? openFileSource(real, name)
+    opened.set(real, source)
+    return source
   }
   return {
     path,
     isFolder,
     folder: root,
-    main: isFolder ? memorySource(path, new Uint8Array(0)) : await track(openFileSource(path)),
+    main: isFolder ? memorySource(path, new Uint8Array(0)) : await openOnce(await realpath(path), path),
     async open(relativePath) {
       const real = await resolveInside(root, relativePath, path)
-      return real === undefined ? undefined : track(openFileSource(real, join(folder, relativePath)))
+      return real === undefined ? undefined : openOnce(real, join(folder, relativePath))
     },
     async list(relativeFolder = '.') {
       const real = await resolveInside(root, relativeFolder, path, 'folder')
@@ -53,7 +54,9 @@ export async function openInput(path: string): Promise<OpenInput> {
         .sort()
     },
     async close() {
-      await Promise.all(opened.splice(0).map((file) => file.close()))
+      const files = await Promise.allSettled(opened.values())
+      opened.clear()
+      await Promise.all(files.map((file) => (file.status === 'fulfilled' ? file.value.close() : undefined)))
     },
   }
 }
@@ -83,7 +86,8 @@ async function resolveInside(
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENAMETOOLONG') return undefined
-    throw error
+    const { message } = error as Error
+    throw new ToolError('CANNOT_READ', `${join(owner, '..', relativePath)}: cannot read: ${message}`, { cause: error })
   }
   const inside = relative(root, real)
   if (inside.startsWith(`..${sep}`) || inside === '..' || isAbsolute(inside)) throw unsafe('a link that leads outside')
