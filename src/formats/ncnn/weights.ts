@@ -1,9 +1,9 @@
 import { type ByteSource, streamRange } from '../../bytes/byte-source.ts'
 import type { NodeParameter } from '../../model/graph.ts'
 import type { Problem } from '../../model/model.ts'
+import { uniqueNames } from '../../model/unique-names.ts'
 import type { Quantization, Tensor } from '../../tensor/tensor.ts'
 import { denseBytes } from '../../tensor/tensor.ts'
-import { uniqueNames } from '../unique-names.ts'
 import type { PlannedWeight } from './plan-weights.ts'
 
 /** Tensors of a `.bin`, and which of them each layer owns. */
