@@ -1,5 +1,6 @@
 import type { Model } from '../model/model.ts'
 import { countElements, type Tensor } from '../tensor/tensor.ts'
+import { tieKey } from '../tensor/ties.ts'
 import type { Layer } from './layer.ts'
 import type { Shape } from './shape.ts'
 import { splitName } from './tensor-path.ts'
@@ -17,9 +18,9 @@ export interface ModuleNode {
   /** stored bytes of all tensors in it, buffers included */
   readonly bytes: number
   /** multiply-accumulates; absent where no layer in it multiplies or a shape is unknown */
-  readonly macs?: number
+  readonly macs?: number | undefined
   /** of its last layer, where known */
-  readonly outputShape?: readonly (number | null)[]
+  readonly outputShape?: readonly (number | null)[] | undefined
   readonly children: readonly ModuleNode[]
 }
 
@@ -74,7 +75,7 @@ export function buildModuleTree(model: Pick<Model, 'tensors' | 'graphs'>, layers
   const counted = new Set<string>()
   for (const tensor of tensors) {
     const path = moduleOf.get(tensor.name) ?? splitName(tensor.name).slice(0, usesNames ? -1 : 0)
-    const key = tensor.storage?.key
+    const key = tieKey(tensor)
     const isTied = key !== undefined && counted.has(key)
     if (key !== undefined) counted.add(key)
     const parameters = tensor.role === 'parameter' && !isTied ? countElements(tensor) : 0
