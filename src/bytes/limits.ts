@@ -7,7 +7,7 @@ export interface Limits {
   maxHeaderBytes: number
   /** one string in a file (CWE-770). Keras keeps a whole model_config in one: 4 MB seen */
   maxStringBytes: number
-  /** records in one file: tensors, nodes, archive entries, pickle opcodes count a hundredth */
+  /** records in one file: tensors, nodes, archive entries, pickle opcodes count a tenth */
   maxItems: number
   /** nesting of messages, groups, pickles, graphs */
   maxDepth: number

@@ -17,6 +17,8 @@ import { tfSavedModel } from './tensorflow/saved-model.ts'
 export const FORMATS: readonly Format[] = [
   caffe,
   darknet,
+  kerasH5,
+  kerasV3,
   ncnn,
   npy,
   npz,

@@ -19,7 +19,16 @@ export interface GlobalReference {
   readonly byteOffset: number
 }
 
-/** What one or more pickles of a file gave. */
+/** What the caller adds to the machine. */
+export interface PickleOptions {
+  readonly limits: Limits
+  /** filled with every global met; shared between the pickles of one file */
+  readonly references: Map<string, GlobalReference>
+  /** what a persistent id stands for; undefined leaves it as it is */
+  readonly resolve?: (id: PickleValue) => PickleValue | undefined
+}
+
+/** What a pickle gave. */
 export interface PickleResult {
   readonly value: PickleValue
   /** opcodes run: the yardstick for everything that follows shared references */
@@ -36,17 +45,12 @@ export interface PickleResult {
  * Work and memory are bounded: at most ten opcodes per item of `limits.maxItems`, at most `maxItems` containers, and
  * strings beyond a few kilobytes stay in the file.
  *
- * @param references filled with every global met; shared between the pickles of one file
  * @throws {FormatError} with the offset of the opcode at fault
  * @source https://github.com/python/cpython/blob/main/Lib/pickletools.py
  */
-export async function runPickle(
-  cursor: PickleCursor,
-  limits: Limits,
-  references: Map<string, GlobalReference>,
-): Promise<PickleResult> {
-  const machine = new PickleMachine(cursor.name, limits, references)
-  const maxOpcodes = limits.maxItems * 10
+export async function runPickle(cursor: PickleCursor, options: PickleOptions): Promise<PickleResult> {
+  const machine = new PickleMachine(cursor.name, options)
+  const maxOpcodes = options.limits.maxItems * 10
   for (let count = 0; ; count++) {
     if (!cursor.has(1)) await cursor.fill(1, 'next opcode (there is no STOP)')
     const at = cursor.offset
@@ -75,10 +79,13 @@ export class PickleMachine {
   readonly #references: Map<string, GlobalReference>
   readonly #globals = new Map<string, PickleGlobal>()
 
-  constructor(name: string, limits: Limits, references: Map<string, GlobalReference>) {
+  readonly resolve: (id: PickleValue) => PickleValue | undefined
+
+  constructor(name: string, { limits, references, resolve = () => undefined }: PickleOptions) {
     this.name = name
     this.#limits = limits
     this.#references = references
+    this.resolve = resolve
   }
 
   push(value: PickleValue): void {

@@ -78,7 +78,7 @@ function addItems(machine: PickleMachine, target: PickleValue, items: readonly P
   for (const item of items) to.push(item)
 }
 
-function instance(machine: PickleMachine, parts: Omit<PickleObject, 'kind'>): void {
+function instance(machine: PickleMachine, parts: Omit<PickleObject, 'kind' | 'offset'>): void {
   machine.spend()
   const { callable, args } = parts
   if (isContainer(callable) && callable.kind === 'global') {
@@ -91,11 +91,11 @@ function instance(machine: PickleMachine, parts: Omit<PickleObject, 'kind'>): vo
     const type = args[0]
     // `copyreg._reconstructor(class, base, state)` is how protocols 0 and 1 make an instance of `class`
     if (made && type !== undefined) {
-      machine.push({ kind: 'object', callable: type, how: 'new', args: made(args) })
+      machine.push({ kind: 'object', callable: type, how: 'new', args: made(args), offset: machine.at })
       return
     }
   }
-  machine.push({ kind: 'object', ...parts })
+  machine.push({ kind: 'object', ...parts, offset: machine.at })
 }
 
 const fromBase = (args: readonly PickleValue[]) => (args[2] === null || args[2] === undefined ? [] : [args[2]])
@@ -116,7 +116,7 @@ function argumentsOf(machine: PickleMachine, value: PickleValue): readonly Pickl
 
 function persistent(machine: PickleMachine, id: PickleValue): void {
   machine.spend()
-  machine.push({ kind: 'persistent', id })
+  machine.push(machine.resolve(id) ?? { kind: 'persistent', id })
 }
 
 /** What each opcode does. */

@@ -2,6 +2,9 @@ import type { JsonValue } from '../json-value.ts'
 import { asText, callableName, isContainer, type PickleContainer, type PickleDict, type PickleValue } from './values.ts'
 import { keyName } from './walk.ts'
 
+/** What a format makes of its own values: `{}` leaves one out, undefined leaves it to the converter. */
+export type Describer = (value: PickleContainer) => { readonly json?: JsonValue } | undefined
+
 /**
  * Settings found in a pickle as JSON. Names of classes are kept as `class`; tensors, arrays and bytes are left out
  * (they are tensors of the model, or nothing that a person reads); numbers that JSON lacks become text.
@@ -12,13 +15,12 @@ import { keyName } from './walk.ts'
 export class JsonConverter {
   /** whether anything was cut off */
   shortened = false
-  readonly #describe: (value: PickleContainer) => JsonValue | undefined
+  readonly #describe: Describer
   readonly #active = new Set<PickleContainer>()
   #left = MAX_VALUES
   #characters = MAX_CHARACTERS
 
-  /** @param describe what the format makes of its own values; undefined leaves them to the converter */
-  constructor(describe: (value: PickleContainer) => JsonValue | undefined = () => undefined) {
+  constructor(describe: Describer = () => undefined) {
     this.#describe = describe
   }
 
@@ -33,7 +35,8 @@ export class JsonConverter {
     if (depth > MAX_DEPTH) return this.#cut()
     if (this.#active.has(value)) return undefined
     this.#active.add(value)
-    const result = this.#describe(value) ?? this.#container(value, depth)
+    const described = this.#describe(value)
+    const result = described ? described.json : this.#container(value, depth)
     this.#active.delete(value)
     return result
   }

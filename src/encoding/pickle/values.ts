@@ -76,6 +76,8 @@ export interface PickleObject {
   items?: PickleValue[]
   /** items set by key, where the object acts as a dict */
   entries?: Map<PickleValue, PickleValue>
+  /** of the opcode that makes the call, in the source of the pickle */
+  readonly offset: number
 }
 
 /** Something that the pickle leaves to its loader: torch's storages. */

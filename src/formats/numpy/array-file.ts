@@ -86,7 +86,7 @@ export async function readArrayFile(place: ArrayPlace, limits: Limits): Promise<
 async function readObjects(place: ArrayPlace, header: NpyHeader, limits: Limits): Promise<Omit<ArrayFile, 'header'>> {
   const source = await place.open()
   const found = new Map<string, GlobalReference>()
-  const result = await runPickle(new PickleCursor(source, header.dataOffset, limits), limits, found)
+  const result = await runPickle(new PickleCursor(source, header.dataOffset, limits), { limits, references: found })
   // the pickle is that of the array itself: an object array whose items are what was saved
   const outer = isContainer(result.value) ? readPickledArray(result.value, source, place.name) : undefined
   const items = outer?.kind === 'objects' ? outer.items : [result.value]
