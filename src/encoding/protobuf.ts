@@ -58,6 +58,12 @@ export interface FieldSpec {
   readonly repeated?: true
   /** for `ranges`: payloads of at most so many bytes come with their `bytes`, as they lie in the window anyway */
   readonly keep?: number
+  /** what `ranges` hold: the wire form of one element; needed only by `protobuf-encode.ts` */
+  readonly of?: 'float' | 'double' | 'int64' | 'uint64' | 'bytes'
+  /** value names of an enum, for text and JSON forms; the wire has numbers */
+  readonly names?: Readonly<Record<string, number>>
+  /** entries `{key, value}`, which JSON writes as one object */
+  readonly map?: true
 }
 
 /** Where the value of a `ranges` field lies, and the bytes themselves where the field asks to keep small ones. */

@@ -1,0 +1,62 @@
+import { readText } from '../../encoding/length-prefixed.ts'
+import type { AttributeValue, Graph, Node } from '../../model/graph.ts'
+import { readTensor, type Tensor } from '../../tensor/tensor.ts'
+
+/**
+ * Which stored tensor each variable node of a SavedModel stands for, by node name: exactly what loading does.
+ *
+ * A function of the file restores all variables: `RestoreV2` reads the tensors that a constant lists, and an
+ * `AssignVariableOp` puts each into an argument of the function; the main graph calls it with its variables. Names
+ * alone would not do: Keras 3 stores every variable twice, under one name.
+ */
+export async function findRestored(graphs: readonly Graph[], tensors: readonly Tensor[]): Promise<Map<string, string>> {
+  const found = new Map<string, string>()
+  const [main, ...functions] = graphs
+  for (const body of functions) {
+    const restore = body.nodes.find(({ op }) => op === 'RestoreV2')
+    if (main === undefined || restore === undefined) continue
+    const nodes = new Map(body.nodes.map((node) => [node.name, node]))
+    const keys = await listOf(nodes.get(nodeOf(restore.inputs[1])), tensors)
+    const keyOfArgument = new Map<string, string>()
+    for (const { op, inputs } of body.nodes) {
+      if (op !== 'AssignVariableOp') continue
+      const [argument = '', value] = inputs
+      const key = keys[restoredIndex(value, nodes, restore)]
+      if (key !== undefined) keyOfArgument.set(argument, key)
+    }
+    for (const caller of main.nodes.filter((node) => functionOf(node) === body.name)) {
+      for (const [index, { name }] of body.inputs.entries()) {
+        const key = keyOfArgument.get(name)
+        const variable = caller.inputs[index]
+        if (key !== undefined && variable !== undefined) found.set(variable, key)
+      }
+    }
+  }
+  return found
+}
+
+/** Which output of `restore` reaches `value`, directly or through an Identity; -1 for none. */
+function restoredIndex(value: string | undefined, nodes: ReadonlyMap<string, Node>, restore: Node): number {
+  const node = nodes.get(nodeOf(value))
+  const origin = node?.op === 'Identity' ? node.inputs[0] : value
+  if (nodeOf(origin) !== restore.name) return -1
+  return Number(/:(\d+)$/.exec(origin ?? '')?.[1] ?? 0)
+}
+
+/** `RestoreV2:tensors:3` belongs to the node `RestoreV2`. */
+function nodeOf(value: string | undefined): string {
+  return value?.replace(/:.*$/, '') ?? ''
+}
+
+function functionOf({ attributes }: Node): string | undefined {
+  const called = attributes.f as { readonly function?: AttributeValue } | undefined
+  return typeof called?.function === 'string' ? called.function : undefined
+}
+
+/** The texts of a constant, written out in its node or, when they are many, kept as a tensor. */
+async function listOf(node: Node | undefined, tensors: readonly Tensor[]): Promise<readonly string[]> {
+  const value = node?.attributes.value as { values?: readonly AttributeValue[]; tensor?: string } | undefined
+  if (Array.isArray(value?.values)) return value.values.map(String)
+  const tensor = tensors.find(({ name, dtype }) => name === value?.tensor && dtype === 'string')
+  return tensor === undefined ? [] : readText(await readTensor(tensor))
+}
