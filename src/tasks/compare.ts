@@ -3,12 +3,13 @@ import {
   type BehaviourComparison,
   compareBehaviour,
   sensitivityTolerance,
-  TOLERANCE_RULE,
 } from '../compare/behaviour/compare-behaviour.ts'
+import type { Anchor } from '../compare/behaviour/divergence.ts'
 import { compareWeights } from '../compare/weights/compare-weights.ts'
 import type { WeightComparison } from '../compare/weights/comparison.ts'
 import { ToolError } from '../errors.ts'
 import type { ModelInput } from '../formats/format.ts'
+import type { Layer } from '../layers/layer.ts'
 import { layersOf } from '../layers/layers-of.ts'
 import type { Comparison } from '../report/comparison.ts'
 import { comparisonReport } from './comparison-report.ts'
@@ -61,23 +62,40 @@ export async function compare(
   const first: OpenedModel = { input: reference, model: await readModel(reference) }
   const second: OpenedModel = { input: candidate, model: await readModel(candidate) }
   stage('comparing weights')
-  const weights = await compareWeights(weightSet(first), weightSet(second))
+  const [own, other] = [await weightSet(first), await weightSet(second)]
+  const weights = await compareWeights(own, other)
   stage('running both models')
-  const behaviour = await observeBehaviour(first, second, weights, options)
+  const behaviour = await observeBehaviour(first, second, weights, anchorsOf(own.layers, weights), options)
   stage('hashing')
   const digests = await Promise.all([digest(reference, options.createHasher), digest(candidate, options.createHasher)])
   return comparisonReport({ reference: first, candidate: second, digests, weights, behaviour })
 }
 
-function weightSet({ model }: OpenedModel) {
+async function weightSet({ model }: OpenedModel) {
   const { framework } = model.metadata
-  return { tensors: model.tensors, layers: layersOf(model), ...(framework === undefined ? {} : { framework }) }
+  return { tensors: model.tensors, layers: await layersOf(model), ...(framework === undefined ? {} : { framework }) }
+}
+
+/** Layers that hold corresponding weights, as nodes: where to look for a value's counterpart. */
+function anchorsOf(layers: readonly Layer[], { layerPairs, pairs }: WeightComparison): Anchor[] {
+  const folded = new Set(
+    pairs
+      .filter(({ folding }) => folding?.unfolded === 'reference')
+      .flatMap(({ referenceTensors }) => referenceTensors),
+  )
+  const byName = new Map(layers.map((layer) => [layer.name, layer]))
+  return layerPairs.map(({ reference, candidate }) => ({
+    referenceNode: reference,
+    candidateNode: candidate,
+    folded: (byName.get(reference)?.weights ?? []).some(({ tensor }) => folded.has(tensor)),
+  }))
 }
 
 async function observeBehaviour(
   reference: OpenedModel,
   candidate: OpenedModel,
   weights: WeightComparison,
+  anchors: readonly Anchor[],
   options: CompareOptions,
 ): Promise<BehaviourOutcome> {
   const foreign = [reference, candidate].filter(({ model }) => model.format !== 'onnx')
@@ -95,7 +113,7 @@ async function observeBehaviour(
       ...(options.decodeImage ? { decodeImage: options.decodeImage } : {}),
     })
     const tolerance = sensitivityTolerance(recording.reference, recording.disturbed)
-    return { recording, comparison: compareBehaviour(recording.reference, recording.candidate, tolerance) }
+    return { recording, comparison: compareBehaviour(recording.reference, recording.candidate, tolerance, anchors) }
   } catch (error) {
     // A model that cannot run is a fact about it; its weights can still be compared. Wrong inputs are the user's to fix.
     if (error instanceof ToolError && (error.code === 'CANNOT_RUN' || error.code === 'MISSING_PEER'))
@@ -108,6 +126,3 @@ async function observeBehaviour(
 async function digest(input: ModelInput, createHasher: CreateHasher | undefined): Promise<string | null> {
   return createHasher === undefined || input.isFolder ? null : hashSource(input.main, createHasher)
 }
-
-/** The tolerance rule as the report states it. */
-export const BEHAVIOUR_TOLERANCE = TOLERANCE_RULE

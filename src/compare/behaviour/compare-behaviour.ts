@@ -1,5 +1,5 @@
 import { type Distance, distance } from '../distance.ts'
-import { type Divergence, findDivergence, leftover } from './divergence.ts'
+import { type Anchor, type Divergence, findDivergence, leftover } from './divergence.ts'
 import { pairValues, type Tolerance, type ValuePair } from './pair-values.ts'
 import { type Recording, type Side, sideOf } from './recording.ts'
 
@@ -76,6 +76,7 @@ export function compareBehaviour(
   referenceRecording: Recording,
   candidateRecording: Recording,
   tolerance: Tolerance,
+  anchors: readonly Anchor[] = [],
 ): BehaviourComparison {
   const reference = sideOf(referenceRecording)
   const candidate = sideOf(candidateRecording)
@@ -84,7 +85,7 @@ export function compareBehaviour(
   const outputs = compareOutputs(reference, candidate, pairs, tolerance, notCompared)
   const divergence = outputs.every(({ status }) => status === 'equal')
     ? undefined
-    : findDivergence(reference, candidate, pairs)
+    : findDivergence(reference, candidate, pairs, anchors)
   const values = valueResults(reference, pairs, divergence, tolerance)
   const judged = outputs.filter(({ candidate: partner }) => partner !== undefined)
   if (judged.length === 0) {
@@ -102,7 +103,7 @@ export function compareBehaviour(
     const names = wrong.map(({ reference: name }) => `"${name}"`).join(', ')
     return {
       verdict: 'mismatch',
-      reason: `${wrong.length} of ${outputs.length} outputs differ: ${names}`,
+      reason: `${wrong.length} of ${outputs.length} output${outputs.length === 1 ? ' differs' : 's differ'}: ${names}`,
       values,
       outputs,
       divergence,
@@ -110,7 +111,8 @@ export function compareBehaviour(
     }
   }
   const runs = referenceRecording.runs.length
-  const reason = `all ${outputs.length} outputs agree on ${runs} input${runs === 1 ? '' : 's'}`
+  const which = outputs.length === 1 ? 'the output agrees' : `all ${outputs.length} outputs agree`
+  const reason = `${which} on ${runs} input${runs === 1 ? '' : 's'}`
   return { verdict: 'match', reason, values, outputs, divergence: undefined, notCompared }
 }
 

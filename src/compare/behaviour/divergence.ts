@@ -43,6 +43,17 @@ export function leftover(side: Side, paired: ReadonlySet<string>): Leftover {
   return { hidden: rest.filter((name) => hidden.has(name)), unexplained: rest.filter((name) => !hidden.has(name)) }
 }
 
+/** Nodes that hold corresponding weights: known from the comparison of weights, whatever the values do. */
+export interface Anchor {
+  readonly referenceNode: string
+  readonly candidateNode: string
+  /** the candidate's weights have the reference's BatchNorm multiplied in: its result corresponds to the BatchNorm's */
+  readonly folded: boolean
+}
+
+/** Operators that only move values: what they give corresponds to what they take. */
+const MOVES = new Set(['Transpose', 'Identity', 'Squeeze', 'Unsqueeze', 'Dropout', 'Cast'])
+
 /** Everything that the search for a counterpart looks at. */
 interface Search {
   readonly reference: Side
@@ -52,6 +63,7 @@ interface Search {
   readonly partners: ReadonlyMap<string, string>
   /** values of the reference from which a difference reaches an output */
   readonly open: ReadonlySet<string>
+  readonly anchors: ReadonlyMap<string, Anchor>
 }
 
 /**
@@ -63,13 +75,21 @@ export function findDivergence(
   reference: Side,
   candidate: Side,
   pairs: ReadonlyMap<string, ValuePair>,
+  anchors: readonly Anchor[] = [],
 ): Divergence | undefined {
-  const partners = new Map([...pairs.values()].map((pair) => [pair.candidate, pair.reference]))
+  const partners = partnersOf(candidate, pairs)
   const fromReference = leftover(reference, new Set(pairs.keys())).unexplained
   const fromCandidate = leftover(candidate, new Set(partners.keys())).unexplained
   const [first] = fromReference
   if (first === undefined) return undefined
-  const search: Search = { reference, candidate, pairs, partners, open: new Set(fromReference) }
+  const search: Search = {
+    reference,
+    candidate,
+    pairs,
+    partners,
+    open: new Set(fromReference),
+    anchors: new Map(anchors.map((anchor) => [anchor.candidateNode, anchor])),
+  }
   for (const other of frontier(candidate, fromCandidate)) {
     const name = counterpart(search, other)
     if (name === undefined) continue
@@ -77,6 +97,27 @@ export function findDivergence(
     return omitted ? divergence(search, omitted.reference, omitted.candidate) : divergence(search, name, other)
   }
   return divergence(search, first, undefined)
+}
+
+/** Candidate value -> reference value; a value that is only moved keeps its partner. */
+function partnersOf(candidate: Side, pairs: ReadonlyMap<string, ValuePair>): Map<string, string> {
+  const partners = new Map([...pairs.values()].map((pair) => [pair.candidate, pair.reference]))
+  for (const name of candidate.order) {
+    const node = candidate.producer.get(name)
+    const source = node === undefined || !MOVES.has(node.op) ? undefined : partners.get(node.inputs[0] ?? '')
+    if (source !== undefined && !partners.has(name)) partners.set(name, source)
+  }
+  return partners
+}
+
+/** The value that an anchored node's result corresponds to, if it is open. */
+function anchored({ reference, candidate, anchors, open }: Search, other: string): string | undefined {
+  const anchor = anchors.get(candidate.producer.get(other)?.name ?? '')
+  if (anchor === undefined) return undefined
+  let name = reference.order.find((value) => reference.producer.get(value)?.name === anchor.referenceNode)
+  const [next] = name === undefined ? [] : (reference.consumers.get(name) ?? [])
+  if (anchor.folded && next?.op === 'BatchNormalization') name = next.outputs[0]
+  return name !== undefined && open.has(name) ? name : undefined
 }
 
 /** Unexplained values whose inputs are all settled: where a difference can begin. In order of execution. */
@@ -89,6 +130,8 @@ function counterpart(search: Search, other: string): string | undefined {
   const { reference, candidate, open, partners } = search
   const node = candidate.producer.get(other)
   if (open.has(other) && reference.producer.get(other)?.op === node?.op) return other
+  const known = anchored(search, other)
+  if (known !== undefined) return known
   const inputs = (node?.inputs ?? []).flatMap((input) => partners.get(input) ?? [])
   const size = candidate.numbers(other, 0).length
   let best: { name: string; cost: number } | undefined

@@ -1,0 +1,94 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { z } from 'zod'
+import { type Command, usageLine } from '../src/cli/command.ts'
+import { COMMANDS } from '../src/cli/commands.ts'
+import { optionRows } from '../src/cli/help.ts'
+import { FORMATS } from '../src/formats/registry.ts'
+import { comparisonSchema } from '../src/report/comparison.ts'
+import { inspectionSchema, tensorReportSchema } from '../src/report/inspection.ts'
+
+/**
+ * Writes the generated pages under docs/ from the data that the program itself runs on: commands, formats, schemas.
+ * With `--check` nothing is written and a stale page fails.
+ */
+const root = join(import.meta.dirname, '..')
+
+const pages: Readonly<Record<string, string>> = {
+  'docs/cli.md': cliPage(),
+  'docs/formats.md': formatsPage(),
+  'docs/schemas/comparison.schema.json': schemaPage(comparisonSchema, 'Comparison', 'modelwright compare --json'),
+  'docs/schemas/inspection.schema.json': schemaPage(inspectionSchema, 'Inspection', 'modelwright inspect --json'),
+  'docs/schemas/tensor-report.schema.json': schemaPage(
+    tensorReportSchema,
+    'TensorReport',
+    'modelwright inspect --tensor NAME --json',
+  ),
+}
+
+const check = process.argv.includes('--check')
+const stale = Object.entries(pages).filter(([path, text]) => current(path) !== text)
+if (check && stale.length > 0) {
+  console.error(`stale: ${stale.map(([path]) => path).join(', ')}. Run: npm run docs`)
+  process.exitCode = 1
+}
+if (!check) {
+  for (const [path, text] of stale) {
+    mkdirSync(dirname(join(root, path)), { recursive: true })
+    writeFileSync(join(root, path), text)
+  }
+  console.log(stale.length === 0 ? 'docs are current' : `written: ${stale.map(([path]) => path).join(', ')}`)
+}
+
+function current(path: string): string | undefined {
+  try {
+    return readFileSync(join(root, path), 'utf8')
+  } catch {
+    return undefined // not there yet: stale
+  }
+}
+
+function cliPage(): string {
+  const sections = COMMANDS.map((command: Command) =>
+    [
+      `## ${command.name}`,
+      `${command.summary[0]!.toUpperCase()}${command.summary.slice(1)}.`,
+      `\`\`\`\n${usageLine(command)}\n\`\`\``,
+      command.description,
+      rows(
+        ['argument', 'meaning'],
+        command.arguments.map(({ name, description }) => [`\`${name}\``, description]),
+      ),
+      rows(
+        ['option', 'meaning'],
+        optionRows(command).map(([option, description]) => [`\`${option}\``, description]),
+      ),
+      rows(['exit status', 'meaning'], Object.entries(command.exits)),
+      ...command.examples.map(({ command: line, description }) => `${description}:\n\n\`\`\`sh\n${line}\n\`\`\``),
+    ].join('\n\n'),
+  )
+  return `# Command line\n\nMade by \`npm run docs\` from \`src/cli/\`; do not edit.\n\n${sections.join('\n\n')}\n`
+}
+
+function formatsPage(): string {
+  const table = rows(
+    ['id', 'format', 'usual names', 'specification'],
+    FORMATS.map(({ id, title, extensions, spec }) => [
+      `\`${id}\``,
+      title,
+      extensions.map((extension) => `\`${extension}\``).join(' '),
+      spec,
+    ]),
+  )
+  return `# Formats\n\nMade by \`npm run docs\` from \`src/formats/registry.ts\`; do not edit. A format is recognised by content; names only break ties.\n\n${table}\n`
+}
+
+function schemaPage(schema: z.ZodType, title: string, source: string): string {
+  const json = z.toJSONSchema(schema, { target: 'draft-2020-12' })
+  return `${JSON.stringify({ title, description: `Output of ${source}`, ...json }, null, 2)}\n`
+}
+
+function rows(head: readonly string[], body: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
+  return [line(head), line(head.map(() => '---')), ...body.map(line)].join('\n')
+}

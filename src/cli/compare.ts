@@ -1,0 +1,99 @@
+import { ToolError } from '../errors.ts'
+import { decodeImage } from '../host/decode-image.ts'
+import { type OpenInput, openInput } from '../host/open-input.ts'
+import { createSha256 } from '../host/sha256.ts'
+import { writeWholeFile } from '../host/write-file.ts'
+import { renderComparisonPage } from '../report/html/comparison-page.ts'
+import { renderJson } from '../report/json.ts'
+import { renderComparison } from '../report/render-comparison.ts'
+import { compare } from '../tasks/compare.ts'
+import type { Call, Command, Console } from './command.ts'
+import { ExitCode } from './exit-code.ts'
+import { stageLine } from './progress.ts'
+import { styleFor } from './style.ts'
+
+export const compareCommand: Command = {
+  name: 'compare',
+  summary: 'shows whether two models are the same, and where they part first',
+  arguments: [
+    {
+      name: 'REFERENCE',
+      description: 'the model that is right by definition: a file or folder of any format that we read',
+    },
+    { name: 'CANDIDATE', description: 'the port, export or rewrite of it, in the same or another format' },
+  ],
+  options: {
+    inputs: {
+      value: 'FILE|DIR',
+      repeated: true,
+      description:
+        'values for the inputs of the reference: .npy named after the graph input, .npz, ONNX TensorProto .pb, images, or a folder of these; generated when absent',
+    },
+    'candidate-inputs': {
+      value: 'FILE|DIR',
+      repeated: true,
+      description: 'the same samples as the candidate takes them; NHWC for NCHW is found without it',
+    },
+    seed: { value: 'N', description: 'seed of the generated inputs (default 1)' },
+    json: { description: 'print the report as JSON (docs/schemas/comparison.schema.json)' },
+    html: { value: 'FILE', description: 'also write the report as one self-contained page' },
+  },
+  description: `Pairs every stored tensor of both models by value, whatever its name, order and layout, and says how the two
+relate: exact, equal after a named layout change, folded with BatchNorm (the epsilon is solved for), rounded, quantised,
+close, different, or missing. Compares the attributes of corresponding layers. Where both models are ONNX, runs both in
+ONNX Runtime on the same inputs and names the first value that differs although everything before it agrees.`,
+  examples: [
+    {
+      command: 'modelwright compare net.pt net.h5',
+      description: 'weights of a PyTorch checkpoint against a Keras port',
+    },
+    {
+      command: 'modelwright compare reference.onnx port.onnx --html report.html',
+      description: 'two ONNX models on generated inputs, with a page',
+    },
+    {
+      command: 'modelwright compare reference.onnx port.onnx --inputs photos/',
+      description: 'the same on real images',
+    },
+  ],
+  exits: { 0: 'match', 1: 'mismatch', 2: 'nothing was compared, or a file or option is wrong' },
+  run,
+}
+
+async function run(call: Call, console: Console): Promise<ExitCode> {
+  const [referencePath, candidatePath] = call.arguments
+  const opened: OpenInput[] = []
+  const open = async (path: string) => {
+    const input = await openInput(path)
+    opened.push(input)
+    return input
+  }
+  const progress = stageLine(console)
+  try {
+    const report = await compare(await open(referencePath!), await open(candidatePath!), {
+      inputs: await Promise.all(call.texts('inputs').map(open)),
+      candidateInputs: await Promise.all(call.texts('candidate-inputs').map(open)),
+      seed: parseSeed(call.text('seed')),
+      createHasher: createSha256,
+      decodeImage,
+      onStage: progress.stage,
+    })
+    progress.done()
+    const page = call.text('html')
+    if (page !== undefined) await writeWholeFile(page, renderComparisonPage(report))
+    console.out(
+      call.flag('json') ? renderJson(report) : renderComparison(report, styleFor(console.color), console.columns),
+    )
+    return { match: ExitCode.clean, mismatch: ExitCode.found, 'not-compared': ExitCode.failed }[report.verdict]
+  } finally {
+    progress.done()
+    await Promise.all(opened.map((input) => input.close()))
+  }
+}
+
+function parseSeed(text: string | undefined): number {
+  if (text === undefined) return 1
+  const seed = Number(text)
+  if (Number.isInteger(seed) && seed >= 0 && seed <= 0xffffffff) return seed
+  throw new ToolError('USAGE', `--seed: expected a whole number from 0 to 4294967295, found "${text}"`)
+}

@@ -1,0 +1,54 @@
+import { readFileSync } from 'node:fs'
+import { InternalError, ToolError } from '../errors.ts'
+import { type Console, parseCall } from './command.ts'
+import { COMMANDS } from './commands.ts'
+import { ExitCode } from './exit-code.ts'
+import { renderCommandHelp, renderOverview } from './help.ts'
+
+/**
+ * Runs one command line and returns its exit status. Every failure ends here: one that the user can act on as a
+ * single sentence, a bug of ours as a report with its stack.
+ */
+export async function runCli(words: readonly string[], console: Console): Promise<ExitCode> {
+  try {
+    return await dispatch(words, console)
+  } catch (error) {
+    console.err(`${describeFailure(error)}\n`)
+    return ExitCode.failed
+  }
+}
+
+async function dispatch(words: readonly string[], console: Console): Promise<ExitCode> {
+  const [name, ...rest] = words
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    console.out(renderOverview(COMMANDS, packageVersion()))
+    return name === undefined ? ExitCode.failed : ExitCode.clean
+  }
+  if (name === '--version') {
+    console.out(`${packageVersion()}\n`)
+    return ExitCode.clean
+  }
+  const command = COMMANDS.find((candidate) => candidate.name === name)
+  if (command === undefined) {
+    const known = COMMANDS.map((candidate) => candidate.name).join(', ')
+    throw new ToolError('USAGE', `there is no command "${name}"; there are: ${known}. See: modelwright --help`)
+  }
+  const call = parseCall(command, rest)
+  if (call.flag('help')) {
+    console.out(renderCommandHelp(command))
+    return ExitCode.clean
+  }
+  return command.run(call, call.flag('quiet') ? { ...console, interactive: false, err: () => undefined } : console)
+}
+
+function describeFailure(error: unknown): string {
+  if (error instanceof ToolError) return `modelwright: ${error.message}`
+  const { message, stack } = error instanceof Error ? error : new InternalError(String(error))
+  return `modelwright: Internal error: ${message}. This is a bug in Modelwright; please report it with the lines below.\n${stack}`
+}
+
+/** Version of the installed package. */
+export function packageVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}
