@@ -167,7 +167,7 @@ function expandFunctional(
     const key = keyOf(ref.layer, ref.call - (offsets.get(ref.layer) ?? 0))
     const outputs = done.get(key)
     if (outputs === undefined) {
-      warn(state, 'keras-graph-reference', `a call takes ${ref.layer}[${ref.call}], which is not computed before it`)
+      warn(state, 'GRAPH_REFERENCE', `a call takes ${ref.layer}[${ref.call}], which is not computed before it`)
       return place.prefix + ref.layer
     }
     const name = outputs(ref.tensor + 1)[ref.tensor] ?? `${place.prefix}${ref.layer}:${ref.tensor}`

@@ -19,6 +19,8 @@ export interface DatasetHeader {
   readonly fill: Uint8Array | undefined
   /** bytes of all elements as stored uncompressed */
   readonly bytes: number
+  /** its values lie in other files, by name */
+  readonly external: boolean
   /** why its values cannot be read here: an unknown filter, external or virtual storage */
   readonly obstacle: string | undefined
 }
@@ -55,9 +57,10 @@ export async function readDatasetHeader(
     filters,
     fill: await readFill(context, messages, type.size),
     bytes,
+    external,
     obstacle: findObstacle(layout, filters, external),
   }
-  checkSize(context, header, { at, external })
+  checkSize(context, header, at)
   return header
 }
 
@@ -69,11 +72,7 @@ function findObstacle(layout: Layout, filters: readonly Filter[], external: bool
 }
 
 /** The physical invariants: what is stated can lie in a file of this size. */
-function checkSize(
-  context: Hdf5Context,
-  { type, space, layout, bytes }: Omit<DatasetHeader, 'obstacle'>,
-  { at, external }: { at: number; external: boolean },
-): void {
+function checkSize(context: Hdf5Context, { type, space, layout, bytes, external }: DatasetHeader, at: number): void {
   const { metadata } = context
   const bad = (expected: string, found: string) =>
     new FormatError({ code: 'INVALID_FIELD', file: metadata.name, what: 'dataset', byteOffset: at, expected, found })

@@ -30,6 +30,8 @@ export type StoredType =
       readonly padding: 'null-terminated' | 'null-padded' | 'space-padded'
     }
   | { readonly kind: 'vlen-string'; readonly size: number }
+  /** bytes whose meaning stands elsewhere: Keras keeps bfloat16 so, with an attribute `dtype` */
+  | { readonly kind: 'opaque'; readonly size: number }
   | { readonly kind: 'array'; readonly size: number; readonly shape: readonly number[]; readonly base: StoredType }
   /** nothing that a tensor can hold; `description` says what, with article */
   | { readonly kind: 'other'; readonly size: number; readonly description: string }
@@ -66,7 +68,7 @@ export function parseDatatype(context: Hdf5Context, reader: ByteReader, depth = 
     case 3:
       return { kind: 'string', size, padding: PADDINGS[bits & 15] ?? 'null-padded' }
     case 5:
-      return other(size, 'opaque bytes')
+      return { kind: 'opaque', size }
     case 6:
       return parseCompound(context, reader, { members: bits & 0xffff, size, version, depth })
     case 7:
@@ -245,6 +247,8 @@ export function describeType(type: StoredType): string {
     case 'string':
     case 'vlen-string':
       return 'text'
+    case 'opaque':
+      return 'opaque bytes'
     case 'array':
       return `an array of ${describeType(type.base)}`
     case 'other':

@@ -3,6 +3,7 @@ import type { ByteReader } from '../../bytes/byte-reader.ts'
 import { FormatError } from '../../errors.ts'
 import { matchesFletcher32 } from './checksum.ts'
 import { expectVersion } from './context.ts'
+import { unpackLzf } from './lzf.ts'
 
 /** One step by which a chunk was packed. */
 export interface Filter {
@@ -15,8 +16,9 @@ export interface Filter {
 const DEFLATE = 1
 const SHUFFLE = 2
 const FLETCHER32 = 3
+const LZF = 32000
 
-/** Registered filters that model files have been seen with; only the first three are undone here. */
+/** Registered filters that model files may have; gzip, shuffle, fletcher32 and lzf are undone here. */
 const NAMES: Readonly<Record<number, string>> = {
   [DEFLATE]: 'gzip',
   [SHUFFLE]: 'shuffle',
@@ -25,7 +27,7 @@ const NAMES: Readonly<Record<number, string>> = {
   5: 'nbit',
   6: 'scale-offset',
   307: 'bzip2',
-  32000: 'lzf',
+  [LZF]: 'lzf',
   32001: 'blosc',
   32004: 'lz4',
   32008: 'bitshuffle',
@@ -64,7 +66,7 @@ export function parseFilters(reader: ByteReader): readonly Filter[] {
 
 /** The first filter that cannot be undone here. */
 export function findUnknownFilter(filters: readonly Filter[]): Filter | undefined {
-  return filters.find(({ id }) => id !== DEFLATE && id !== SHUFFLE && id !== FLETCHER32)
+  return filters.find(({ id }) => ![DEFLATE, SHUFFLE, FLETCHER32, LZF].includes(id))
 }
 
 /**
@@ -89,6 +91,8 @@ export function unpackChunk(
       found,
       cause,
     })
+  // Checksums that were appended before compression come on top of the values.
+  const most = chunk.bytes + 4 * filters.length
   let bytes = packed
   for (let index = filters.length - 1; index >= 0; index--) {
     const filter = filters[index]!
@@ -96,12 +100,17 @@ export function unpackChunk(
     switch (filter.id) {
       case DEFLATE:
         try {
-          // Checksums that were appended before compression come on top of the values.
-          bytes = inflateSync(bytes, { maxOutputLength: chunk.bytes + 4 * filters.length })
+          bytes = inflateSync(bytes, { maxOutputLength: most })
         } catch (cause) {
           throw bad(`gzip data of ${chunk.bytes} bytes`, (cause as Error).message, cause)
         }
         break
+      case LZF: {
+        const unpacked = unpackLzf(bytes, most)
+        if (unpacked === undefined) throw bad(`lzf data of ${chunk.bytes} bytes`, 'damaged data')
+        bytes = unpacked
+        break
+      }
       case SHUFFLE:
         bytes = unshuffle(bytes, filter.parameters[0] ?? 1)
         break
@@ -115,7 +124,7 @@ export function unpackChunk(
         break
       }
       default:
-        throw bad('gzip, shuffle or fletcher32', `filter ${filter.name}`)
+        throw bad('gzip, lzf, shuffle or fletcher32', `filter ${filter.name}`)
     }
   }
   if (bytes.length !== chunk.bytes) throw bad(`${chunk.bytes} bytes`, String(bytes.length))

@@ -18,9 +18,9 @@ import { type AttributeContent, eachText, findTextOffset, putInOrder, readAttrib
  * Why our own reader: the one on npm (h5wasm, the C library compiled) takes the whole file into memory, does not know
  * float16, gives no byte offsets for messages, and a damaged file can make it hang. Model files use a small part of
  * the format, which is what is here: superblocks 0 to 3, old and new object headers and groups, compact and dense
- * links and attributes, compact, contiguous and chunked datasets with every chunk index, gzip, shuffle, fletcher32.
+ * links and attributes, compact, contiguous and chunked datasets with every chunk index, gzip, lzf, shuffle, fletcher32.
  *
- * Not here: szip, lzf and other filters, external and virtual storage, shared message heaps, files split over drivers
+ * Not here: szip and other filters, external and virtual storage, shared message heaps, files split over drivers
  * (each is named in an error or remark), and writing. Links to other files are never followed.
  *
  * Bounds: each walk may read 16 times the file's size of structure (`freshBudget`), every object is visited once,
@@ -37,7 +37,7 @@ export interface Hdf5File {
 }
 
 export interface Hdf5Remark {
-  readonly code: 'hdf5-soft-link' | 'hdf5-external-link' | 'hdf5-alias' | 'hdf5-unread'
+  readonly code: 'SOFT_LINK' | 'EXTERNAL_LINK' | 'TIED_NAME' | 'UNREAD_OBJECT'
   readonly message: string
   readonly path: string
 }
@@ -70,7 +70,8 @@ export interface Hdf5Dataset {
   /** where the values lie as they are, when they do: absolute */
   readonly range: { readonly offset: number; readonly length: number } | undefined
   /**
-   * Values as little-endian numbers in pieces of whole elements; text as u32 length and bytes per element.
+   * Values as little-endian numbers in pieces of whole elements; text as u32 length and bytes per element; opaque
+   * bytes as they are.
    * @throws {FormatError} UNSUPPORTED_FEATURE for filters that are not supported, external or virtual storage
    */
   stream(): AsyncGenerator<Uint8Array>
@@ -87,10 +88,11 @@ export async function openHdf5(source: ByteSource, limits: Limits): Promise<Hdf5
   const objects: Hdf5Object[] = []
   const remarks: Hdf5Remark[] = []
   const names = new Map<number, string>()
+  const paths = new Set<string>()
   const visit = async (address: number, path: string, depth: number): Promise<void> => {
     const known = names.get(address)
     if (known !== undefined) {
-      remarks.push({ code: 'hdf5-alias', path, message: `"${path}" is another name of "${known}", listed there` })
+      remarks.push({ code: 'TIED_NAME', path, message: `"${path}" is another name of "${known}", listed there` })
       return
     }
     names.set(address, path)
@@ -100,25 +102,29 @@ export async function openHdf5(source: ByteSource, limits: Limits): Promise<Hdf5
     const dataset = messages.some((message) => message.type === MESSAGE.layout)
       ? await readDatasetHeader(context, messages)
       : undefined
+    if (path === '' && (dataset || !messages.some(({ type }) => GROUP_MESSAGES.has(type)))) {
+      throw notAGroup(context, address)
+    }
     if (dataset) {
       objects.push(defineDataset(context, { path, address, attributes, header: dataset }))
       return
     }
     if (!messages.some(({ type }) => GROUP_MESSAGES.has(type))) {
       const message = `"${path}" is neither a group nor a dataset (a named datatype); it holds no values`
-      remarks.push({ code: 'hdf5-unread', path, message })
+      remarks.push({ code: 'UNREAD_OBJECT', path, message })
       return
     }
     objects.push({ kind: 'group', path, attributes })
     for (const link of await readLinks(context, messages)) {
       const below = path === '' ? link.name : `${path}/${link.name}`
+      checkName(context, link.name, { path: below, paths, address })
       if (link.kind === 'hard') await visit(link.address, below, depth + 1)
       else if (link.kind === 'soft') {
         const message = `"${below}" is a soft link to "${link.target}"`
-        remarks.push({ code: 'hdf5-soft-link', path: below, message })
+        remarks.push({ code: 'SOFT_LINK', path: below, message })
       } else {
         const message = `"${below}" is a link to another file (${link.target}); it was not followed`
-        remarks.push({ code: 'hdf5-external-link', path: below, message })
+        remarks.push({ code: 'EXTERNAL_LINK', path: below, message })
       }
     }
   }
@@ -133,6 +139,17 @@ const GROUP_MESSAGES: ReadonlySet<number> = new Set([
   MESSAGE.groupInfo,
 ])
 
+function notAGroup({ metadata, base }: Hdf5Context, address: number): FormatError {
+  return new FormatError({
+    code: 'INVALID_FIELD',
+    file: metadata.name,
+    what: 'root group',
+    byteOffset: base + address,
+    expected: 'a group',
+    found: 'another object',
+  })
+}
+
 function checkCount({ limits, metadata, base }: Hdf5Context, count: number, depth: number, address: number): void {
   if (count <= limits.maxItems && depth <= limits.maxDepth) return
   const tooDeep = depth > limits.maxDepth
@@ -143,6 +160,25 @@ function checkCount({ limits, metadata, base }: Hdf5Context, count: number, dept
     byteOffset: base + address,
     expected: tooDeep ? `at most ${limits.maxDepth} nested groups` : `at most ${limits.maxItems} objects`,
     found: 'more',
+  })
+}
+
+/** Names within a group are unique, not empty, and without slashes: else two objects would have one path. */
+function checkName(
+  { metadata, base }: Hdf5Context,
+  name: string,
+  { path, paths, address }: { path: string; paths: Set<string>; address: number },
+): void {
+  const fault = paths.has(path) ? 'the same name twice' : name === '' ? 'an empty name' : undefined
+  paths.add(path)
+  if (fault === undefined && !name.includes('/')) return
+  throw new FormatError({
+    code: 'INVALID_FIELD',
+    file: metadata.name,
+    what: `link "${path}"`,
+    byteOffset: base + address,
+    expected: 'a name of its own, without slashes',
+    found: fault ?? 'a slash',
   })
 }
 
@@ -189,10 +225,14 @@ async function* streamValues(context: Hdf5Context, path: string, header: Dataset
       code: 'UNSUPPORTED_FEATURE',
       file: context.metadata.name,
       what: `dataset "${path}"`,
-      expected: 'numbers or text, plain or packed with gzip',
+      expected: 'numbers or text, plain or packed with gzip or lzf',
       found: obstacle ?? describeType(type),
       hint: 'Repack the file with h5repack.',
     })
+  }
+  if (numeric.kind === 'opaque') {
+    yield* streamStored(context, header)
+    return
   }
   if (numeric.kind === 'number') {
     // A shared view is enough: nobody may write to what a source gave.

@@ -30,6 +30,7 @@ export async function readAttribute(
       return scalar ? (texts[0] ?? '') : texts
     }
     case 'array':
+    case 'opaque':
     case 'other':
       return undefined
   }
