@@ -1,9 +1,10 @@
+import { zip } from '../../test/build/zip.ts'
 import { type ContentKind, EDGE_STRINGS, kindOf } from './dictionary.ts'
 import { MAX_INPUT_BYTES, mutateBytes } from './mutate-bytes.ts'
 import { mutateJson, mutateLines, mutateMessage } from './mutate-tree.ts'
 import type { Dice } from './random.ts'
 import { repairHdf5, repairTable } from './repair.ts'
-import { type ArchiveEntry, unzip, zip } from './zip.ts'
+import { type ArchiveEntry, unzip } from './unzip.ts'
 
 /** Archives nest one level in practice (`.npz` in nothing, HDF5 in `.keras`); deeper ones are mutated as bytes. */
 const MAX_ARCHIVE_DEPTH = 2
