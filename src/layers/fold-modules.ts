@@ -27,14 +27,16 @@ export interface FoldOptions {
 }
 
 /**
- * A tree as rows that a person reads: siblings that are built the same (same children, same kinds) become one row with
- * a range, e.g. `encoder.layer.[0-11]`; chains with nothing beside them become one row.
+ * A tree as rows that a person reads: siblings that are built the same (same children, kinds and sizes) become one row
+ * with a range, e.g. `encoder.layer.[0-11]`; chains with nothing beside them become one row, and what all names begin
+ * with is left out.
  *
- * Figures of a folded row are sums over all its siblings.
+ * Figures of a folded row, and of the rows below it, are sums over all that it stands for.
  */
 export function foldModules(root: ModuleNode, options: FoldOptions): ModuleRow[] {
   const rows: ModuleRow[] = []
-  const visit = (module: ModuleNode, depth: number) => {
+  // `times`: how many copies of this level the folded rows above stand for
+  const visit = (module: ModuleNode, depth: number, times: number) => {
     const groups = groupSiblings(module.children).flatMap((group) =>
       isWorthFolding(group) ? [group] : group.map((one) => [one]),
     )
@@ -48,12 +50,12 @@ export function foldModules(root: ModuleNode, options: FoldOptions): ModuleRow[]
         count: group.length,
         module: inner,
         outputShape: followChain(group.at(-1)!, '').module.outputShape,
-        parameters: group.reduce((sum, { parameters }) => sum + parameters, 0),
-        ...sumMacs(group),
+        parameters: times * group.reduce((sum, { parameters }) => sum + parameters, 0),
+        ...sumMacs(group, times),
         kinds: isLast ? allKinds(inner) : inner.kinds,
         hidden: isLast ? inner.children.length : 0,
       })
-      if (!isLast) visit(inner, depth + 1)
+      if (!isLast) visit(inner, depth + 1, times * group.length)
     }
     if (groups.length > options.maxChildren) {
       const rest = groups.slice(options.maxChildren).flat()
@@ -63,15 +65,28 @@ export function foldModules(root: ModuleNode, options: FoldOptions): ModuleRow[]
         count: rest.length,
         module: { name: '', path: '', kinds: [], parameters: 0, bytes: 0, children: [] },
         outputShape: undefined,
-        parameters: rest.reduce((sum, { parameters }) => sum + parameters, 0),
-        ...sumMacs(rest),
+        parameters: times * rest.reduce((sum, { parameters }) => sum + parameters, 0),
+        ...sumMacs(rest, times),
         kinds: [],
         hidden: 0,
       })
     }
   }
-  visit(root, 0)
+  visit(withoutPrefix(root), 0, 1)
   return rows
+}
+
+/** Without the part that all names begin with (`module`, `state_dict`, `model_weights`): it says nothing. */
+function withoutPrefix(root: ModuleNode): ModuleNode {
+  let current = root
+  while (
+    current.children.length === 1 &&
+    current.children[0]!.children.length > 0 &&
+    current.children[0]!.kinds.length === 0
+  ) {
+    current = current.children[0]!
+  }
+  return current
 }
 
 /** Two layers called fc1 and fc2 are better seen one by one; numbered blocks are not. */
@@ -79,9 +94,9 @@ function isWorthFolding(group: readonly ModuleNode[]): boolean {
   return group.length > 2 || /^\d+$/.test(group[0]!.name) || group[0]!.children.length > 0
 }
 
-function sumMacs(group: readonly ModuleNode[]): { macs?: number } {
+function sumMacs(group: readonly ModuleNode[], times: number): { macs?: number } {
   if (group.some(({ macs }) => macs === undefined)) return {}
-  return { macs: group.reduce((sum, { macs }) => sum + (macs ?? 0), 0) }
+  return { macs: times * group.reduce((sum, { macs }) => sum + (macs ?? 0), 0) }
 }
 
 /** Down through modules that hold nothing but one child. */
@@ -100,7 +115,7 @@ function followChain(module: ModuleNode, label: string): { label: string; module
   return { label: text, module: current }
 }
 
-/** Runs of siblings with consecutive numbers and the same structure; everything else stays alone. */
+/** Runs of siblings with consecutive numbers and the same structure and size; everything else stays alone. */
 function groupSiblings(children: readonly ModuleNode[]): ModuleNode[][] {
   const groups: ModuleNode[][] = []
   let last = { stem: '', number: Number.NaN, structure: '' }
@@ -116,8 +131,8 @@ function groupSiblings(children: readonly ModuleNode[]): ModuleNode[][] {
   return groups
 }
 
-function structureOf({ kinds, children }: ModuleNode): string {
-  return `${kinds.join(',')}(${children.map((child) => `${child.name}:${structureOf(child)}`).join(' ')})`
+function structureOf({ kinds, parameters, children }: ModuleNode): string {
+  return `${kinds.join(',')} ${parameters}(${children.map((child) => `${child.name}:${structureOf(child)}`).join(' ')})`
 }
 
 /** `0`, `1`, `2` as `[0-2]`; `conv1`, `conv2` as `conv[1-2]`. */

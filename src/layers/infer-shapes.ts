@@ -31,6 +31,9 @@ export function inferShapes(
   const stated = statedShapes(graph)
   const shapeOf = (value: string): Shape => shapes.get(value)
 
+  // inside a TensorFlow function a value is `node:port:index`, and shapes are stated by node
+  const statedShape = (name: string) => stated.get(name) ?? stated.get(name.replace(/:\w+:0$/, ''))
+
   return drafts.map((draft) => {
     const operands = draft.operands.map(shapeOf)
     const operandValues = draft.operands.map((name) => values.get(name))
@@ -43,7 +46,7 @@ export function inferShapes(
     })
     draft.outputs.forEach((name, i) => {
       const inferred = found[i]
-      const fallback = trustStated || draft.kind === 'input' ? stated.get(name) : undefined
+      const fallback = trustStated || draft.kind === 'input' ? statedShape(name) : undefined
       const shape = inferred === undefined || (inferred.includes(null) && fallback) ? (fallback ?? inferred) : inferred
       if (shape !== undefined || !shapes.has(name)) shapes.set(name, shape)
     })

@@ -8,7 +8,7 @@ import { ncnnDialect } from './dialects/ncnn.ts'
 import { onnxDialect } from './dialects/onnx.ts'
 import { tensorflowDialect } from './dialects/tensorflow.ts'
 import { tfliteDialect } from './dialects/tflite.ts'
-import { type Dialect, draftOf } from './draft.ts'
+import { type Dialect, type Draft, draftOf } from './draft.ts'
 import { type InputShapes, inferShapes } from './infer-shapes.ts'
 import { inlineCalls } from './inline-calls.ts'
 import type { Layer } from './layer.ts'
@@ -45,10 +45,28 @@ export async function layersOf(model: Model, inputShapes: InputShapes = {}): Pro
   aliasConstants(graph, tensors, constants)
   const context = { model, graph, nodes, tensors, constants }
   const dialect = findDialect(model, nodes)
-  const drafts = dialect?.draft(context) ?? nodes.map((node) => draftOf(node, { kind: 'other' }))
+  const all = dialect?.draft(context) ?? nodes.map((node) => draftOf(node, { kind: 'other' }))
+  const drafts = model.format === 'tf-saved-model' || model.format === 'tf-checkpoint' ? neededFor(graph, all) : all
   if (!dialect?.hasNoBatch) return inferShapes(drafts, context, inputShapes)
   const given = Object.entries(inputShapes).map(([name, shape]) => [name, shape.length === 3 ? [1, ...shape] : shape])
   return inferShapes(drafts, { ...context, graph: withBatches(graph) }, Object.fromEntries(given))
+}
+
+/**
+ * Only what the outputs need: a MetaGraph also holds the graphs that save, restore and initialise, and a copy of the
+ * network for each signature.
+ */
+function neededFor({ outputs }: Graph, drafts: readonly Draft[]): readonly Draft[] {
+  const producers = new Map(drafts.flatMap((draft) => draft.outputs.map((output) => [output, draft] as const)))
+  const needed = new Set<Draft>()
+  const open = outputs.map(({ name }) => name)
+  for (let name = open.pop(); name !== undefined; name = open.pop()) {
+    const draft = producers.get(name) ?? producers.get(name.replace(/:\d+$/, ''))
+    if (draft === undefined || needed.has(draft)) continue
+    needed.add(draft)
+    open.push(...draft.node.inputs)
+  }
+  return needed.size === 0 ? drafts : drafts.filter((draft) => needed.has(draft))
 }
 
 /** TensorFlow.js holds either Keras layers, which own their weights, or TensorFlow operators, which take them. */

@@ -74,7 +74,7 @@ export function buildModuleTree(model: Pick<Model, 'tensors' | 'graphs'>, layers
   }
   const counted = new Set<string>()
   for (const tensor of tensors) {
-    const path = moduleOf.get(tensor.name) ?? splitName(tensor.name).slice(0, usesNames ? -1 : 0)
+    const path = moduleOf.get(tensor.name) ?? (usesNames ? modulePath(tensor) : [])
     const key = tieKey(tensor)
     const isTied = key !== undefined && counted.has(key)
     if (key !== undefined) counted.add(key)
@@ -90,7 +90,7 @@ export function buildModuleTree(model: Pick<Model, 'tensors' | 'graphs'>, layers
 
 /** Whether at least half of the tensors have siblings under a name of their own. */
 function hasHierarchy(tensors: readonly Tensor[], layers: readonly Layer[]): boolean {
-  const paths = tensors.filter(({ role }) => role !== 'constant').map(({ name }) => splitName(name).slice(0, -1))
+  const paths = tensors.filter(({ role }) => role !== 'constant').map(modulePath)
   if (paths.length === 0) return false
   const nested = paths.filter(({ length }) => length > 0)
   const modules = new Set(nested.map((parts) => parts.join('/')))
@@ -108,10 +108,16 @@ function layerPath(
 ): string[] {
   const owned = layer.weights.find(({ role }) => role !== 'other') ?? layer.weights[0]
   const tensor = owned && tensors.get(owned.tensor)
-  if (tensor && usesNames && tensor.role !== 'constant') return splitName(tensor.name).slice(0, -1)
+  if (tensor && usesNames && tensor.role !== 'constant') return modulePath(tensor)
   if (scope !== undefined && scope !== '') return splitName(scope)
   const parts = splitName(layer.name)
   return parts.length > 1 || usesNames ? parts.slice(0, Math.max(1, parts.length - 1)) : [layer.name]
+}
+
+/** The modules that a tensor lies in; Keras 3 keeps a layer's variables under `vars`. */
+function modulePath(tensor: Tensor): string[] {
+  const parts = splitName(tensor.name).slice(0, -1)
+  return parts.at(-1) === 'vars' ? parts.slice(0, -1) : parts
 }
 
 function create(name: string, parts: readonly string[]): Building {

@@ -91,8 +91,9 @@ function renderDanger({ references }: Inspection, style: Style, columns: number)
   ].join('\n')
 }
 
-function renderTotals({ totals, macs, files }: Inspection, style: Style, columns: number): string {
-  const stored = files.reduce((sum, { bytes }) => sum + bytes, 0)
+function renderTotals({ totals, macs, files, graphs }: Inspection, style: Style, columns: number): string {
+  // entries of an archive are part of it
+  const stored = files.filter(({ name }) => !name.includes('!')).reduce((sum, { bytes }) => sum + bytes, 0)
   const facts = [
     totals.parameters > 0 ? `${formatCount(totals.parameters)} parameters` : undefined,
     plural(totals.tensors, 'tensor'),
@@ -113,10 +114,19 @@ function renderTotals({ totals, macs, files }: Inspection, style: Style, columns
   }
   if (macs !== null && macs.unknown.length > 0) {
     const which = macs.unknown.slice(0, 3).join(', ')
-    const text = `${macs.unknown.length} of ${macs.unknown.length + macs.counted} multiplying layers are not counted, because their shapes are unknown (${which}${macs.unknown.length > 3 ? ', ...' : ''}). Give the sizes: --input-shape NAME=1,3,224,224`
+    const text = `${macs.unknown.length} of ${macs.unknown.length + macs.counted} multiplying layers are not counted, because their shapes are unknown (${which}${macs.unknown.length > 3 ? ', ...' : ''}). Give the sizes, e.g. ${exampleShape(graphs)}`
     lines.push(`  ${style.dim(wrap(text, columns, 2))}`)
   }
   return lines.join('\n')
+}
+
+/** The option that would help, with the model's own input name. */
+function exampleShape(graphs: Inspection['graphs']): string {
+  const input = graphs.find(({ kind }) => kind === 'main')?.inputs[0]
+  const sizes = input?.shape?.map((size, i) => (typeof size === 'number' ? size : i === 0 ? 1 : 224)) ?? [
+    1, 3, 224, 224,
+  ]
+  return `--input-shape ${input?.name ?? 'NAME'}=${sizes.join(',')}`
 }
 
 function renderEnds({ graphs }: Inspection, style: Style, columns: number): string {
@@ -126,7 +136,7 @@ function renderEnds({ graphs }: Inspection, style: Style, columns: number): stri
   const width = Math.min(32, Math.max(...[...main.inputs, ...main.outputs].map(({ name }) => name.length), 1))
   const row = (label: string) => (value: End, i: number) => {
     const type = [value.container, value.dtype, value.shape && formatShape(value.shape)].filter(Boolean).join('  ')
-    return `  ${style.dim(i === 0 ? label : ' '.repeat(label.length))}  ${pad(value.name, width)}  ${clip(type, columns - width - 12)}`
+    return `  ${style.dim(i === 0 ? label : ' '.repeat(label.length))}  ${pad(value.name, width)}  ${clip(type, columns - width - 12)}`.trimEnd()
   }
   const rows = [
     ...main.inputs.slice(0, MAX_ROWS).map(row('in ')),

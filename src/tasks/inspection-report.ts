@@ -34,7 +34,7 @@ export function describeModel(parts: Parts): Inspection {
       return { name, bytes, role, ...(sha256 === undefined ? {} : { sha256 }) }
     }),
     metadata: plain(model.metadata),
-    graphs: model.graphs.map((graph) => describeGraph(graph, model)),
+    graphs: model.graphs.map((graph) => describeGraph(graph, model, layers)),
     totals: countTotals(model.tensors),
     macs: countWork(model, layers),
     modules: plain(buildModuleTree(model, layers)),
@@ -84,7 +84,7 @@ export function excerptOf(values: readonly number[]): (number | 'NaN' | 'Infinit
   )
 }
 
-function describeGraph(graph: Graph, model: Model): Inspection['graphs'][number] {
+function describeGraph(graph: Graph, model: Model, layers: readonly Layer[]): Inspection['graphs'][number] {
   // graphs of old ONNX files list their initializers among the inputs
   const stored = new Set(model.tensors.map(({ name }) => name))
   return {
@@ -92,8 +92,16 @@ function describeGraph(graph: Graph, model: Model): Inspection['graphs'][number]
     kind: graph.kind,
     nodes: graph.nodes.length,
     inputs: graph.inputs.filter(({ name }) => !stored.has(name)).map(describeValue),
-    outputs: graph.outputs.map(describeValue),
+    outputs: graph.outputs.map((value) => describeValue(graph.kind === 'main' ? withShape(value, layers) : value)),
   }
+}
+
+/** An output whose shape the file leaves open, with the one that follows from the layers. */
+function withShape(value: Value, layers: readonly Layer[]): Value {
+  if (value.shape !== undefined) return value
+  const layer = layers.find(({ outputs }) => outputs.includes(value.name))
+  const shape = layer?.outputShapes[layer.outputs.indexOf(value.name)]
+  return shape === undefined ? value : { ...value, shape }
 }
 
 function describeValue({ name, dtype, shape, container }: Value): Inspection['graphs'][number]['inputs'][number] {

@@ -10,7 +10,7 @@ import type { LayerAttributes, LayerKind, LayerWeight, Padding } from '../layer.
  * @source https://keras.io/api/layers/
  */
 export const kerasDialect: Dialect = {
-  formats: ['keras', 'keras-h5', 'keras-hdf5', 'hdf5', 'h5', 'tfjs', 'tensorflow-js'],
+  formats: ['keras-h5', 'keras-v3', 'tfjs'],
   draft: (context) => context.nodes.map((node) => draftKeras(node, context)),
 }
 

@@ -101,6 +101,12 @@ function spatialLast(rank: number, front: string): string {
   return front + ({ 3: 'W', 4: 'HW', 5: 'DHW' }[rank] ?? 'HW')
 }
 
+/** ONNX Runtime's `FusedConv` names the activation that follows: `Relu`, `LeakyRelu`. */
+function fusedActivation(node: Node): Pick<DraftParts, 'fusedActivation'> {
+  const name = node.op.startsWith('Fused') ? findText(node.attributes, 'activation') : undefined
+  return name === undefined ? {} : { fusedActivation: name.replaceAll(/([a-z])([A-Z])/g, '$1-$2').toLowerCase() }
+}
+
 function convolution(kind: 'conv' | 'conv-transpose', kernelIndex: number, biasIndex: number): Reader {
   return (node, context) => {
     const value = node.inputs[kernelIndex] ?? ''
@@ -112,6 +118,7 @@ function convolution(kind: 'conv' | 'conv-transpose', kernelIndex: number, biasI
     const weights = weightsAt(node, context, { [kernelIndex]: 'kernel', [biasIndex]: 'bias' })
     return {
       kind,
+      ...fusedActivation(node),
       weights: weights.map((weight) => (weight.role === 'kernel' ? { ...weight, layout } : weight)),
       kernel: { value: stored?.tensor ?? value, layout },
       attributes: {

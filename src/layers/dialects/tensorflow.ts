@@ -10,18 +10,7 @@ import type { LayerAttributes, LayerKind, LayerWeight, Padding } from '../layer.
  * @source tensorflow/core/ops/nn_ops.cc
  */
 export const tensorflowDialect: Dialect = {
-  formats: [
-    'tensorflow-graphdef',
-    'tensorflow-saved-model',
-    'tensorflow-savedmodel',
-    'saved-model',
-    'savedmodel',
-    'graphdef',
-    'tensorflow',
-    'tfjs',
-    'tensorflow-js',
-    'frozen-graph',
-  ],
+  formats: ['tf-checkpoint', 'tf-graphdef', 'tf-saved-model', 'tfjs'],
   draft(context) {
     const producers = new Map<string, Node>()
     for (const node of context.nodes) {
@@ -66,6 +55,8 @@ function storedBehind(value: string | undefined, { tensors, producers }: Context
     if (found) return found.name
     const node = producers.get(name) ?? producers.get(plainName)
     if (!node || !PASSING.has(node.op)) return undefined
+    const [variable] = node.parameters ?? []
+    if (variable) return variable.tensor
     const shared = node.op === 'VarHandleOp' ? findText(node.attributes, 'shared_name') : undefined
     if (shared !== undefined && tensors.has(shared)) return shared
     if (node.inputs.length === 0) return undefined
