@@ -13,8 +13,6 @@ export interface ChainItem {
   readonly kind: 'activation' | 'pool' | 'global-pool' | 'resize' | 'softmax' | 'pad'
   readonly function: string
   readonly layer: Layer
-  /** pads right before a pool */
-  readonly pads: readonly Layer[]
 }
 
 /** Where a chain begins. */
@@ -66,7 +64,7 @@ export function chainFrom(value: string, view: GraphView): Chain {
     const layer = view.producers.get(current)
     if (layer === undefined || layer.kind === 'input') return { items, end: { kind: 'input' }, opaque }
     if (layer.fusedActivation !== undefined)
-      items.push({ kind: 'activation', function: normalActivation(layer.fusedActivation), layer, pads: [] })
+      items.push({ kind: 'activation', function: normalActivation(layer.fusedActivation), layer })
     if (ANCHORS.has(layer.kind)) return { items, end: { kind: 'layer', layer }, opaque }
     const values = layer.inputs.filter((name) => view.producers.get(name)?.kind !== 'constant')
     if (layer.kind === 'concat' || layer.kind === 'add' || layer.kind === 'multiply') {
@@ -95,7 +93,7 @@ function itemOf(layer: Layer, kind: ChainItem['kind']): ChainItem {
     kind === 'activation' && attributes.clipRange
       ? clipName(attributes.clipRange, attributes.function)
       : normalActivation(attributes.function ?? '')
-  return { kind, function: name, layer, pads: [] }
+  return { kind, function: name, layer }
 }
 
 /** A clip to 0..6 is ReLU6, one to 0.. is ReLU. */

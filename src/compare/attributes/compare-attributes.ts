@@ -2,7 +2,7 @@ import type { Layer } from '../../layers/layer.ts'
 import type { CauseLabel, WeightCause } from '../weights/comparison.ts'
 import { type Chain, chainFrom, type GraphView, viewOf } from './chain.ts'
 import { compareItems } from './compare-items.ts'
-import { type Placement, placeWindow, samePlacement } from './windows.ts'
+import { placeWindow, samePlacement } from './windows.ts'
 
 /** Layers that correspond, found through their weights. */
 export interface PairedLayers {
@@ -33,8 +33,11 @@ export function compareAttributes(
   const causes: WeightCause[] = []
   const report = (left: Layer, right: Layer | undefined, fault: AttributeFault) =>
     causes.push({
+      label: fault.label,
+      confidence: fault.confidence,
       proved: false,
-      ...fault,
+      detail: fault.detail,
+      decides: fault.decides,
       referenceLayer: left.name,
       ...(right ? { candidateLayer: right.name } : {}),
       order: orders.get(left) ?? 0,
@@ -50,7 +53,7 @@ export function compareAttributes(
     const [left, right] = [chainFrom(values[0], views[0]), chainFrom(values[1], views[1])]
     const comparable = endsAgree(left, right, partners)
     if (comparable)
-      for (const found of compareItems(left, right, owner)) report(found.reference, found.candidate, found)
+      for (const found of compareItems(left, right, { owner, views })) report(found.reference, found.candidate, found)
     if (left.end.kind === 'merge' && right.end.kind === 'merge')
       for (const branches of matchBranches(left.end.values, right.end.values, views, partners))
         walk(branches, [left.end.layer, right.end.layer])
@@ -149,7 +152,7 @@ function ownFaults(left: Layer, right: Layer, views: readonly [GraphView, GraphV
 
 function paddingFault(left: Layer, right: Layer, views: readonly [GraphView, GraphView]): AttributeFault[] {
   if (left.attributes.padding === undefined || right.attributes.padding === undefined) return []
-  const [a, b] = [placed(left, views[0]), placed(right, views[1])]
+  const [a, b] = [placeWindow(left, views[0]), placeWindow(right, views[1])]
   if (a.begin.length === 0 || a.begin.length !== b.begin.length) return []
   const same = samePlacement(a, b)
   if (same === true) return []
@@ -164,24 +167,6 @@ function paddingFault(left: Layer, right: Layer, views: readonly [GraphView, Gra
           detail: `${detail}; whether that differs depends on the input's size`,
         },
       ]
-}
-
-/** The window of a layer with the pads before it. */
-export function placed(layer: Layer, { producers }: GraphView): Placement {
-  const pads: Layer[] = []
-  let first = layer
-  for (let at = 0; at < 4; at++) {
-    const before = producers.get(first.inputs[0] ?? '')
-    if (before?.kind !== 'pad' && before?.kind !== 'transpose') break
-    if (before.kind === 'pad') {
-      if ((before.attributes.function ?? 'constant') !== 'constant') break
-      pads.push(before)
-    }
-    first = before
-    if (before.kind === 'transpose') break
-  }
-  const outermost = pads.at(-1) ?? layer
-  return placeWindow(layer, pads, outermost.inputShapes[0])
 }
 
 function epsilonFault(left: Layer, right: Layer, label: CauseLabel): AttributeFault[] {

@@ -1,5 +1,5 @@
 import type { Layer } from '../../layers/layer.ts'
-import type { Chain, ChainItem } from './chain.ts'
+import type { Chain, ChainItem, GraphView } from './chain.ts'
 import type { AttributeFault } from './compare-attributes.ts'
 import { placeWindow, samePlacement } from './windows.ts'
 
@@ -9,13 +9,19 @@ export interface ItemFault extends AttributeFault {
   readonly candidate: Layer
 }
 
+/** Where two chains are. */
+export interface Surroundings {
+  readonly owner: readonly [Layer, Layer]
+  readonly views: readonly [GraphView, GraphView]
+}
+
 /**
  * Compares what lies between two corresponding places: activations with activations, pools with pools, each in order.
  * (A ReLU and a max pool may change places, so order between kinds is not compared.)
  *
- * @param owner the layers that the chains lead into
+ * @param surroundings the layers that the chains lead into, and both graphs
  */
-export function compareItems(left: Chain, right: Chain, owner: readonly [Layer, Layer]): ItemFault[] {
+export function compareItems(left: Chain, right: Chain, { owner, views }: Surroundings): ItemFault[] {
   // an operator that is not understood may be the missing one (a hard-swish in parts, a written-out GELU)
   if (left.opaque || right.opaque) return []
   const faults: ItemFault[] = []
@@ -27,7 +33,7 @@ export function compareItems(left: Chain, right: Chain, owner: readonly [Layer, 
     else if (a.length === b.length) {
       for (const [at, item] of a.entries()) {
         const other = b[at]!
-        const found = kind === 'resize' ? resizeFaults(item, other) : poolFaults(item, other, left, right)
+        const found = kind === 'resize' ? resizeFaults(item, other) : poolFaults(item, other, views)
         faults.push(...found.map((fault) => ({ ...fault, reference: item.layer, candidate: other.layer })))
       }
     }
@@ -142,7 +148,7 @@ function axisFromEnd({ attributes, inputShapes }: Layer): number | undefined {
   return attributes.axis < 0 ? attributes.axis : attributes.axis - rank
 }
 
-function poolFaults(left: ChainItem, right: ChainItem, before: Chain, after: Chain): AttributeFault[] {
+function poolFaults(left: ChainItem, right: ChainItem, views: Surroundings['views']): AttributeFault[] {
   const [a, b] = [left.layer.attributes, right.layer.attributes]
   if (left.function !== '' && right.function !== '' && left.function !== right.function)
     return [
@@ -164,19 +170,7 @@ function poolFaults(left: ChainItem, right: ChainItem, before: Chain, after: Cha
         detail: `pool strides ${strides[1].join(' x ')} in the candidate, ${strides[0].join(' x ')} in the reference`,
       },
     ]
-  const pads = (chain: Chain, item: ChainItem) => {
-    const next = chain.items[chain.items.indexOf(item) + 1]
-    return next?.kind === 'pad' ? [next.layer] : []
-  }
-  const place = (chain: Chain, item: ChainItem) => {
-    const padding = pads(chain, item)
-    return placeWindow(
-      { ...item.layer, attributes: { strides: item.layer.attributes.kernelSize ?? [], ...item.layer.attributes } },
-      padding,
-      (padding[0] ?? item.layer).inputShapes[0],
-    )
-  }
-  const [p, q] = [place(before, left), place(after, right)]
+  const [p, q] = [placeWindow(left.layer, views[0]), placeWindow(right.layer, views[1])]
   const faults: AttributeFault[] = []
   if (p.begin.length === q.begin.length && samePlacement(p, q) === false) {
     const begins = p.begin.every((value, axis) => value === q.begin[axis])

@@ -1,5 +1,5 @@
 import type { Layer, LayerKind, LayerWeight } from '../../layers/layer.ts'
-import { DTYPES, elementCount, isFloat } from '../../tensor/dtype.ts'
+import { DTYPES, type Dtype, elementCount, isFloat } from '../../tensor/dtype.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { Side, WeightSet } from './comparison.ts'
 import { type Fingerprint, fingerprint } from './fingerprint.ts'
@@ -24,6 +24,8 @@ export interface Entry {
   readonly group: Group
   /** axes of a kernel where the graph says them, e.g. `HWIO` */
   readonly layout?: string | undefined
+  /** narrower float type that holds all values, though they are stored wider: they were rounded to it once */
+  readonly narrow?: Dtype | undefined
   /** false for constants of the graph that no weighted layer owns: nothing is missing when they have no partner */
   readonly owned: boolean
 }
@@ -61,8 +63,12 @@ export interface PreparedSet {
 export async function prepare(set: WeightSet, side: Side, averaged: boolean): Promise<PreparedSet> {
   const owners = new Map<string, { layer: Layer; weight: LayerWeight; order: number }>()
   for (const [order, layer] of set.layers.entries())
-    for (const weight of layer.weights)
-      if (!owners.has(weight.tensor)) owners.set(weight.tensor, { layer, weight, order })
+    for (const weight of layer.weights) {
+      const known = owners.get(weight.tensor)
+      // a Transpose between a kernel and its MatMul is not the kernel's layer
+      if (known === undefined || (!WEIGHTED.has(known.layer.kind) && WEIGHTED.has(layer.kind)))
+        owners.set(weight.tensor, { layer, weight, order })
+    }
   const groups = new Map<string, Group>()
   const entries: Entry[] = []
   const auxiliary: Auxiliary[] = []
@@ -102,11 +108,48 @@ export async function prepare(set: WeightSet, side: Side, averaged: boolean): Pr
   }
   const ordered = [...groups.values()].sort((a, b) => a.order - b.order)
   for (const group of ordered) settleRoles(group)
+  markNarrow(entries)
   return { side, set, entries, groups: ordered, auxiliary }
 }
 
+const WEIGHTED: ReadonlySet<LayerKind> = new Set([
+  'conv',
+  'conv-transpose',
+  'dense',
+  'batch-norm',
+  'norm',
+  'embedding',
+  'recurrent',
+  'attention',
+  'activation',
+])
+
+/** Fewer elements than this can be round numbers by chance. */
+const ENOUGH_TO_TELL = 16
+
+/** Values that fit a narrower type throughout were rounded to it once, whatever type stores them now. */
+function markNarrow(entries: readonly Entry[]): void {
+  const wide = entries.filter(
+    ({ tensor, print }) => isWideFloat(tensor) && print.constant === undefined && print.nonFinite === 0,
+  )
+  const types = wide.map(({ print }) => narrowerType(print))
+  const everywhere = wide.reduce((sum, { count }) => sum + count, 0) >= ENOUGH_TO_TELL && !types.includes(undefined)
+  for (const [at, entry] of wide.entries())
+    if (everywhere || entry.count >= ENOUGH_TO_TELL) Object.assign(entry, { narrow: types[at] })
+}
+
+const isWideFloat = ({ dtype }: Tensor) => dtype === 'float32' || dtype === 'float64'
+
+function narrowerType({ sharedZeroBits, largest }: Fingerprint): Dtype | undefined {
+  if (sharedZeroBits >= 16) return 'bfloat16'
+  return sharedZeroBits >= 13 && largest <= 65_504 ? 'float16' : undefined
+}
+
 function isOwned(tensor: Tensor, layer: Layer | undefined, { layers }: WeightSet): boolean {
-  if (layer !== undefined) return layer.kind !== 'constant' && layer.kind !== 'other'
+  if (layer !== undefined) {
+    if (layer.kind === 'add' || layer.kind === 'multiply') return elementCount(tensor.shape) > 1
+    return WEIGHTED.has(layer.kind)
+  }
   if (layers.some(({ weights, inputs }) => weights.length > 0 && inputs.length > 0)) return false
   return tensor.role !== 'constant'
 }

@@ -26,7 +26,7 @@ export function draftFolded(unfolded: Side, pair: FoldedPair): Draft {
   const { principal, folded, expected, actual, transforms, folding, inputs } = pair
   const [reference, candidate] = unfolded === 'reference' ? [principal, folded] : [folded, principal]
   const { quantization: _, ...fine } = folded.tensor
-  const computed: Entry = { ...folded, tensor: { ...fine, dtype: 'float32' } }
+  const computed: Entry = { ...folded, tensor: { ...fine, dtype: 'float32' }, narrow: undefined }
   const judgement = judge(expected, actual, { reference: computed, candidate: folded, transform: null }, pair.terms)
   const draft = draftOf(reference, candidate, judgement, transforms, 'values')
   const asFolded = judgement.relation === 'rounding' || judgement.relation === 'exact'

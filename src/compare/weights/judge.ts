@@ -38,7 +38,7 @@ export function judge(
   sizes?: number,
 ): Judgement {
   const { reference, candidate, transform } = entries
-  const steps = [halfStepOf(candidate.tensor), halfStepOf(reference.tensor)] as const
+  const steps = [halfStepOf(candidate), halfStepOf(reference)] as const
   const source = steps[1] ? sourceIndex(reference.tensor.shape, transform) : undefined
   const quantised = (candidate.tensor.quantization ?? reference.tensor.quantization) !== undefined
   let maxAbs = 0
@@ -92,7 +92,9 @@ export function judge(
   if (maxAbs === 0) return { relation: 'exact', ...numbers, accepted: true }
   if (quantised && excess <= 1.01) return { relation: 'quantised', ...numbers, maxSteps, accepted: true }
   if (!quantised && (steps[0] || steps[1])) {
-    const storage = steps[0] ? candidate.tensor.dtype : reference.tensor.dtype
+    const storage = steps[0]
+      ? (candidate.narrow ?? candidate.tensor.dtype)
+      : (reference.narrow ?? reference.tensor.dtype)
     if (excess <= 1.001)
       return { relation: 'rounded', ...numbers, storage, accepted: true, detail: 'rounded to the nearest' }
     if (cut === 0)

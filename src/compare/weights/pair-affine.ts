@@ -66,8 +66,8 @@ export async function pairAffine(
   return found
 }
 
-function observed({ tensor }: Entry, actual: Values) {
-  const step = halfStepOf(tensor)
+function observed(entry: Entry, actual: Values) {
+  const step = halfStepOf(entry)
   return {
     scale: Float64Array.from(actual),
     uncertainty: Float64Array.from(actual, (value, k) => (step && value !== 0 ? step(k, value) / Math.abs(value) : 0)),

@@ -81,7 +81,7 @@ async function findFoldedKernels(matching: Matching, side: Side, norms: readonly
     for (const folded of right) {
       if (unfolded.entry.count !== folded.entry.count) continue
       const distance = nearestAxes(unfolded.signatures, folded.signatures)
-      const coarse = halfStepOf(unfolded.entry.tensor) ?? halfStepOf(folded.entry.tensor)
+      const coarse = halfStepOf(unfolded.entry) ?? halfStepOf(folded.entry)
       if (distance > (coarse ? 0.25 : 0.02)) continue
       const [reference, candidate] =
         side === 'reference' ? [unfolded.entry, folded.entry] : [folded.entry, unfolded.entry]
@@ -132,7 +132,7 @@ async function explain(
   const to = folded.tensor.shape
   const kernel = await matching.cache.load(unfolded.tensor)
   const other = await matching.cache.load(folded.tensor)
-  const steps = { other: halfStepOf(folded.tensor) }
+  const steps = { other: halfStepOf(folded) }
   const hints = hintsFor(matching, unfolded, folded)
   const plain = plausibleTransforms(from, to, hints)
   for (const tier of [() => plain, () => reversedTransforms(from, to, plain, hints)]) {

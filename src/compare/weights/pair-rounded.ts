@@ -39,7 +39,7 @@ export async function pairRounded(matching: Matching): Promise<void> {
 
 const isInformative = ({ print }: Entry) => print.constant === undefined && print.nonFinite === 0
 
-const isCoarse = ({ tensor }: Entry) => halfStepOf(tensor) !== undefined
+const isCoarse = (entry: Entry) => halfStepOf(entry) !== undefined
 
 function relativeGap(a: number, b: number): number {
   return Math.abs(a - b) / Math.max(Math.abs(a), Math.abs(b), 1e-300)
@@ -49,7 +49,7 @@ async function tryPair(matching: Matching, reference: Entry, candidate: Entry): 
   const left = { values: await matching.cache.load(reference.tensor), shape: reference.tensor.shape }
   const right = { values: await matching.cache.load(candidate.tensor), shape: candidate.tensor.shape }
   const slack = 1e-5 * reference.print.largest
-  const steps = [halfStepOf(reference.tensor), halfStepOf(candidate.tensor)] as const
+  const steps = [halfStepOf(reference), halfStepOf(candidate)] as const
   // a step, not half: cut values are told from rounded ones afterwards
   const agrees: Agrees = (r, c, i, j) =>
     Math.abs(r - c) <= slack + 2.01 * ((steps[0]?.(i, r) ?? 0) + (steps[1]?.(j, c) ?? 0))

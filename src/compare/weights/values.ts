@@ -46,8 +46,14 @@ const HALF_ULP: Partial<Record<Dtype, readonly [relative: number, absolute: numb
   float8_e5m2fnuz: [2 ** -3, 2 ** -18],
 }
 
-/** Half a step of `tensor`'s storage; undefined where it is as fine as float32. */
-export function halfStepOf(tensor: Pick<Tensor, 'dtype' | 'shape' | 'quantization'>): HalfStep | undefined {
+/** A tensor, and the narrower float type that all its values fit, where its own type is wider. */
+export interface Stored {
+  readonly tensor: Pick<Tensor, 'dtype' | 'shape' | 'quantization'>
+  readonly narrow?: Dtype | undefined
+}
+
+/** Half a step of a tensor's storage; undefined where it is as fine as float32. */
+export function halfStepOf({ tensor, narrow }: Stored): HalfStep | undefined {
   const { quantization } = tensor
   if (quantization !== undefined) {
     const { scales, axis } = quantization
@@ -55,7 +61,7 @@ export function halfStepOf(tensor: Pick<Tensor, 'dtype' | 'shape' | 'quantizatio
     const inner = elementCount(tensor.shape.slice((axis ?? 0) + 1))
     return (index) => scales[Math.floor(index / inner) % scales.length]! / 2
   }
-  const ulp = HALF_ULP[tensor.dtype]
+  const ulp = HALF_ULP[narrow ?? tensor.dtype]
   if (ulp === undefined) return undefined
   return (_, value) => Math.max(Math.abs(value) * ulp[0], ulp[1])
 }
