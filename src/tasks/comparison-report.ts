@@ -25,7 +25,7 @@ export function comparisonReport({ reference, candidate, digests, weights, behav
     : verdict === 'mismatch'
       ? weightDivergence(weights)
       : null
-  const causes = rankCauses(weights.causes, ran?.divergence?.referenceNode?.name, verdict)
+  const causes = rankCauses(weights.causes, ran, verdict)
   const draft = {
     schemaVersion: 1 as const,
     verdict,
@@ -207,30 +207,45 @@ function weightDivergence({ causes, pairs, unpaired }: WeightComparison): Compar
 const belongsTo = (tensor: string, layer: string) =>
   tensor === layer || tensor.startsWith(`${layer}.`) || tensor.startsWith(`${layer}/`)
 
-/** Causes at the first difference come first, then proved ones, then by confidence; each label once per layer. */
+/**
+ * Causes from weights, attributes and values in one list: those at the first difference first, then proved ones, then
+ * by confidence. A label that two sources give at the same place is kept once.
+ */
 function rankCauses(
-  causes: readonly WeightCause[],
-  node: string | undefined,
+  found: readonly WeightCause[],
+  ran: BehaviourOutcome['comparison'],
   verdict: Comparison['verdict'],
 ): Comparison['causes'] {
-  const here = (cause: WeightCause) => (node !== undefined && cause.referenceLayer === node ? 0 : 1)
-  return [...causes]
+  const node = ran?.divergence?.referenceNode?.name
+  const partner = ran?.divergence?.candidateNode?.name
+  const stored = found
     .filter(({ decides }) => decides || verdict !== 'mismatch' || node === undefined)
-    .sort(
-      (left, right) =>
-        here(left) - here(right) ||
-        Number(right.proved) - Number(left.proved) ||
-        right.confidence - left.confidence ||
-        left.order - right.order,
-    )
-    .map(({ label, confidence, proved, detail, referenceLayer, candidateLayer }) => ({
-      label,
-      confidence,
-      proved,
-      detail,
-      referenceLayer: referenceLayer ?? null,
-      candidateLayer: candidateLayer ?? null,
-    }))
+    .map((cause) => ({ ...cause, here: node !== undefined && cause.referenceLayer === node }))
+  const observed = (ran?.causes ?? []).map((cause) => ({
+    ...cause,
+    referenceLayer: node,
+    candidateLayer: partner,
+    order: -1,
+    here: true,
+  }))
+  const all = [...stored, ...observed].sort(
+    (left, right) =>
+      Number(right.here) - Number(left.here) ||
+      Number(right.proved) - Number(left.proved) ||
+      right.confidence - left.confidence ||
+      left.order - right.order,
+  )
+  const once = all.filter(
+    (cause, index) => all.findIndex(({ label, here }) => label === cause.label && here === cause.here) === index,
+  )
+  return once.map(({ label, confidence, proved, detail, referenceLayer, candidateLayer }) => ({
+    label,
+    confidence,
+    proved,
+    detail,
+    referenceLayer: referenceLayer ?? null,
+    candidateLayer: candidateLayer ?? null,
+  }))
 }
 
 function coverage(weights: WeightComparison, values: readonly ValueResult[] | undefined): Comparison['coverage'] {

@@ -1,5 +1,6 @@
 import { type Distance, distance } from '../distance.ts'
 import { type Anchor, type Divergence, findDivergence, leftover } from './divergence.ts'
+import { explainDivergence, type ValueCause } from './explain.ts'
 import { pairValues, type Tolerance, type ValuePair } from './pair-values.ts'
 import { type Recording, type Side, sideOf } from './recording.ts'
 
@@ -11,6 +12,8 @@ export interface BehaviourComparison {
   readonly values: readonly ValueResult[]
   readonly outputs: readonly OutputResult[]
   readonly divergence: Divergence | undefined
+  /** what the values at the divergence show, most certain first */
+  readonly causes: readonly ValueCause[]
   /** outputs and values that were not compared, with the reason */
   readonly notCompared: readonly { readonly what: string; readonly reason: string }[]
 }
@@ -86,6 +89,7 @@ export function compareBehaviour(
   const divergence = outputs.every(({ status }) => status === 'equal')
     ? undefined
     : findDivergence(reference, candidate, pairs, anchors)
+  const causes = divergence === undefined ? [] : explainDivergence(reference, candidate, pairs, divergence)
   const values = valueResults(reference, pairs, divergence, tolerance)
   const judged = outputs.filter(({ candidate: partner }) => partner !== undefined)
   if (judged.length === 0) {
@@ -95,6 +99,7 @@ export function compareBehaviour(
       values,
       outputs,
       divergence: undefined,
+      causes,
       notCompared,
     }
   }
@@ -107,13 +112,14 @@ export function compareBehaviour(
       values,
       outputs,
       divergence,
+      causes,
       notCompared,
     }
   }
   const runs = referenceRecording.runs.length
   const which = outputs.length === 1 ? 'the output agrees' : `all ${outputs.length} outputs agree`
   const reason = `${which} on ${runs} input${runs === 1 ? '' : 's'}`
-  return { verdict: 'match', reason, values, outputs, divergence: undefined, notCompared }
+  return { verdict: 'match', reason, values, outputs, divergence: undefined, causes, notCompared }
 }
 
 function compareOutputs(
