@@ -10,6 +10,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { watchAllocations } from './fuzz/allocations.ts'
 import { BUILT_SEEDS } from './fuzz/built-seeds.ts'
 import { MAX_CASE_BYTES, runCase } from './fuzz/case.ts'
 import { decodeCase } from './fuzz/case-file.ts'
@@ -38,6 +39,7 @@ else await replay(options.replay)
 
 async function replay(path: string): Promise<void> {
   const bytes = new Uint8Array(readFileSync(path))
+  watchAllocations()
   const input = path.endsWith('.case')
     ? decodeCase(bytes)
     : { format: '', files: { [basename(path)]: bytes }, main: basename(path) }

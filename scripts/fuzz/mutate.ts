@@ -46,14 +46,15 @@ const STRUCTURED: Readonly<Partial<Record<ContentKind, StructuredMutator>>> = {
     return new Uint8Array(Buffer.concat([prefix, header, bytes.subarray(8 + length)]))
   },
   numpy(bytes, other, dice) {
+    if (bytes.length < 16) return undefined
     const short = bytes[6] === 1
     const start = short ? 10 : 12
     const view = new DataView(bytes.buffer, bytes.byteOffset)
-    const length = bytes.length < 12 ? 0 : short ? view.getUint16(8, true) : view.getUint32(8, true)
+    const length = short ? view.getUint16(8, true) : view.getUint32(8, true)
     const header = mutateBytes(bytes.slice(start, start + length), 'numpy', other.subarray(start, start + 100), dice)
     const result = new Uint8Array(Buffer.concat([bytes.subarray(0, start), header, bytes.subarray(start + length)]))
     if (short) new DataView(result.buffer).setUint16(8, header.length, true)
-    else if (result.length >= 12) new DataView(result.buffer).setUint32(8, header.length, true)
+    else new DataView(result.buffer).setUint32(8, header.length, true)
     return result
   },
   hdf5(bytes, other, dice) {
