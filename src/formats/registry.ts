@@ -12,6 +12,8 @@ import { safetensors } from './safetensors/safetensors.ts'
 import { tfCheckpoint } from './tensorflow/checkpoint.ts'
 import { tfGraphDef } from './tensorflow/graph-def.ts'
 import { tfSavedModel } from './tensorflow/saved-model.ts'
+import { tfjs } from './tfjs/tfjs.ts'
+import { tflite } from './tflite/tflite.ts'
 
 /** Every format that we read, in alphabetical order. Order never decides: `identify` asks all of them. */
 export const FORMATS: readonly Format[] = [
@@ -28,4 +30,6 @@ export const FORMATS: readonly Format[] = [
   tfCheckpoint,
   tfGraphDef,
   tfSavedModel,
+  tfjs,
+  tflite,
 ]
