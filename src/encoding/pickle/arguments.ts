@@ -181,7 +181,9 @@ async function readLine(cursor: PickleCursor, name: string): Promise<string> {
 
 function latin1(bytes: Uint8Array): string {
   let text = ''
-  for (const byte of bytes) text += String.fromCharCode(byte)
+  for (let start = 0; start < bytes.length; start += 8192) {
+    text += String.fromCharCode(...bytes.subarray(start, start + 8192))
+  }
   return text
 }
 

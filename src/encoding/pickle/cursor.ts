@@ -58,7 +58,8 @@ export class PickleCursor {
       })
     }
     const kept = this.#window.subarray(this.#position)
-    const wanted = Math.min(left, Math.max(length, WINDOW_BYTES)) - kept.length
+    // a whole window of new bytes each time: growing a line byte by byte would copy it as often
+    const wanted = Math.min(left, Math.max(length, kept.length + WINDOW_BYTES)) - kept.length
     this.#read += wanted
     if (this.#read - WINDOW_BYTES > this.#limits.maxHeaderBytes) {
       throw new FormatError({

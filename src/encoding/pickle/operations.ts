@@ -87,26 +87,35 @@ function instance(machine: PickleMachine, parts: Omit<PickleObject, 'kind' | 'of
       machine.push(plain)
       return
     }
-    const made = RECONSTRUCTORS[callable.name]
-    const type = args[0]
-    // `copyreg._reconstructor(class, base, state)` is how protocols 0 and 1 make an instance of `class`
-    if (made && type !== undefined) {
-      machine.push({ kind: 'object', callable: type, how: 'new', args: made(args), offset: machine.at })
+    const made = reconstructed(machine, callable.name, args)
+    if (made) {
+      machine.push(made)
       return
     }
   }
   machine.push({ kind: 'object', ...parts, offset: machine.at })
 }
 
-const fromBase = (args: readonly PickleValue[]) => (args[2] === null || args[2] === undefined ? [] : [args[2]])
-const fromArguments = (args: readonly PickleValue[]) => args.slice(1)
-const RECONSTRUCTORS: Readonly<Record<string, (args: readonly PickleValue[]) => readonly PickleValue[]>> =
-  Object.assign(Object.create(null), {
-    'copyreg._reconstructor': fromBase,
-    'copy_reg._reconstructor': fromBase,
-    'copyreg.__newobj__': fromArguments,
-    'copy_reg.__newobj__': fromArguments,
-  })
+/**
+ * `copyreg._reconstructor(class, base, value)` is how protocols 0 and 1 make an instance of `class`: `base(value)` fills
+ * it where the class is a kind of list or dict. `copyreg.__newobj__(class, ...)` is NEWOBJ for them.
+ */
+function reconstructed(machine: PickleMachine, name: string, args: readonly PickleValue[]): PickleObject | undefined {
+  const [type, , value] = args
+  if (type === undefined) return undefined
+  const made = { kind: 'object', callable: type, how: 'new', offset: machine.at } as const
+  if (name === 'copyreg.__newobj__' || name === 'copy_reg.__newobj__') return { ...made, args: args.slice(1) }
+  if (name !== 'copyreg._reconstructor' && name !== 'copy_reg._reconstructor') return undefined
+  if (isContainer(value) && (value.kind === 'list' || value.kind === 'set')) {
+    machine.spend(value.items.length)
+    return { ...made, args: [], items: [...value.items] }
+  }
+  if (isContainer(value) && value.kind === 'dict') {
+    machine.spend(value.entries.size)
+    return { ...made, args: [], entries: new Map(value.entries) }
+  }
+  return { ...made, args: value === null || value === undefined ? [] : [value] }
+}
 
 /** The items of an argument tuple. */
 function argumentsOf(machine: PickleMachine, value: PickleValue): readonly PickleValue[] {
