@@ -16,7 +16,7 @@ import { readTensor, type Tensor, type TensorRole } from '../tensor/tensor.ts'
 import type { AttributeValue, Graph, Node, Value } from './graph.ts'
 import type { Problem } from './model.ts'
 import { orderNodes } from './order-nodes.ts'
-import { describeShape, type ProtoContext, readTensorProto, typeOfProto } from './tensor-proto.ts'
+import { describeShape, hasValues, type ProtoContext, readTensorProto, typeOfProto } from './tensor-proto.ts'
 import { findTfDtype, tfTypeName } from './tensorflow-dtype.ts'
 
 /**
@@ -74,25 +74,24 @@ class GraphReader {
   }
 
   async main(def: GraphDef): Promise<Graph> {
-    const { name, inputs, outputs, constants, stored } = this.#options
+    const { name, inputs, outputs, constants } = this.#options
     const nodes = this.#ordered(def.node, name)
     const used = new UsedOutputs(
       nodes,
       (outputs ?? []).map((value) => value.name),
     )
-    const statistics = findStatistics(nodes)
+    const statistics = findStatistics(def)
     const values = new Map<string, Value>()
     const made: Node[] = []
     for (const node of nodes) {
       const own = node.name ?? ''
-      const isStored = isConstant(node) && stored?.has(own)
       const constant: ConstantPlace = {
         name: constants === 'all' ? own : `const:${own}`,
+        node: own,
         all: constants === 'all',
         role: (dtype, rank) => (statistics.has(own) ? 'buffer' : roleOfConstant(dtype, rank)),
       }
-      const read = await this.#node(node, used, constant, values)
-      made.push(isStored ? { ...read, attributes: { ...read.attributes, value: { tensor: own } } } : read)
+      made.push(await this.#node(node, used, constant, values))
     }
     return {
       name,
@@ -112,7 +111,8 @@ class GraphReader {
     const values = new Map<string, Value>()
     const made: Node[] = []
     for (const node of nodes) {
-      const place: ConstantPlace = { name: `${name}/${node.name ?? ''}`, all: false, role: () => 'constant' }
+      const own = node.name ?? ''
+      const place: ConstantPlace = { name: `${name}/${own}`, node: own, all: false, role: () => 'constant' }
       made.push(await this.#node(node, used, place, values))
     }
     return {
@@ -143,7 +143,7 @@ class GraphReader {
       if (key === '_output_shapes') addShapes(values, node, value)
       else if (key !== undefined && value !== undefined) {
         const isValue = key === 'value' && isConstant(node)
-        const own = isValue ? place : { ...place, name: `${place.name}/${key}`, all: false }
+        const own = isValue ? place : { ...place, name: `${place.name}/${key}`, node: '', all: false }
         defineAttribute(attributes, key, await this.#attribute(value, own))
       }
     }
@@ -187,7 +187,7 @@ class GraphReader {
       ...list.shape.map((shape) => describeShape(shape) ?? null),
     ]
     for (const [index, tensor] of list.tensor.entries())
-      made.push(await this.#tensor(tensor, { ...place, name: `${place.name}/${index}` }))
+      made.push(await this.#tensor(tensor, { ...place, name: `${place.name}/${index}`, node: '' }))
     for (const func of list.func) made.push(await this.#function(func, place))
     return made
   }
@@ -196,13 +196,18 @@ class GraphReader {
     const attributes: Record<string, AttributeValue> = {}
     for (const { key, value } of func.attr)
       if (key !== undefined && value !== undefined)
-        defineAttribute(attributes, key, await this.#attribute(value, { ...place, name: `${place.name}/${key}` }))
+        defineAttribute(
+          attributes,
+          key,
+          await this.#attribute(value, { ...place, name: `${place.name}/${key}`, node: '' }),
+        )
     return { function: func.name ?? '', ...(func.attr.length > 0 ? { attributes } : {}) }
   }
 
   async #tensor(proto: TensorProto, place: ConstantPlace): Promise<AttributeValue> {
     const { context, stored } = this.#options
-    if (stored?.has(place.name)) return { tensor: place.name }
+    const elsewhere = [place.name, place.node].find((name) => stored?.has(name))
+    if (elsewhere !== undefined) return { tensor: elsewhere }
     const dtype = findTfDtype(proto.dtype)
     const shape = describeShape(proto.tensorShape) ?? []
     const tensor = readTensorProto(
@@ -210,6 +215,11 @@ class GraphReader {
       { name: place.name, role: place.role(dtype ?? 'string', shape.length) },
       context,
     )
+    if (stored && tensor && tensor.bytes > 0 && !hasValues(proto)) {
+      const message = `the values of the constant "${place.name}" are neither in the graph nor among the weights`
+      this.warnings.push({ code: 'missing-values', message, subject: place.name })
+      return { dtype: tensor.dtype, shape: [...tensor.shape] }
+    }
     if (tensor === undefined) {
       const type = typeOfProto(proto)
       this.warnings.push({
@@ -239,7 +249,10 @@ class GraphReader {
 
 /** What a constant met here is called and for. */
 interface ConstantPlace {
+  /** of the tensor that it may become */
   readonly name: string
+  /** of the node whose value it is */
+  readonly node: string
   /** whether small ones are tensors too */
   readonly all: boolean
   readonly role: (dtype: Dtype, rank: number) => TensorRole
@@ -327,7 +340,7 @@ function addShapes(values: Map<string, Value>, node: NodeDef, attribute: AttrVal
 }
 
 /** Constants that feed mean and variance of a batch normalisation, directly or through an Identity. */
-function findStatistics(nodes: readonly NodeDef[]): ReadonlySet<string> {
+export function findStatistics({ node: nodes }: Pick<GraphDef, 'node'>): ReadonlySet<string> {
   const source = new Map(nodes.filter(({ op }) => op === 'Identity').map((node) => [node.name ?? '', node.input[0]]))
   const found = new Set<string>()
   for (const node of nodes) {
@@ -340,7 +353,8 @@ function findStatistics(nodes: readonly NodeDef[]): ReadonlySet<string> {
   return found
 }
 
-function roleOfConstant(dtype: Dtype, rank: number): TensorRole {
+/** Floating-point arrays among constants are taken for weights. */
+export function roleOfConstant(dtype: Dtype, rank: number): TensorRole {
   return /float/.test(dtype) && rank > 0 ? 'parameter' : 'constant'
 }
 

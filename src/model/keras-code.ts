@@ -33,7 +33,9 @@ export function findKerasCode(config: JsonValue): readonly KerasCode[] {
     if (Array.isArray(value)) (value as readonly JsonValue[]).forEach(walk)
     if (!isObject(value)) return
     judge(value, add)
-    Object.values(value).forEach(walk)
+    // A Lambda layer's own function has just been counted.
+    const inner = value.class_name === 'Lambda' && isObject(value.config) ? { ...value.config, function: null } : value
+    Object.values(inner).forEach(walk)
   }
   walk(config)
   return [...found.values()]
@@ -57,5 +59,8 @@ function judge(part: JsonObject, add: (name: string, kind: KerasCode['kind'], ne
     add(registered, 'unknown', registered)
   } else if (typeof module === 'string' && !OWN_MODULE.test(module)) {
     add(`${module}.${className}`, 'unknown', className)
+  } else if (module === null && typeof registered === 'string') {
+    // a class of the program's main module
+    add(className, 'unknown', className)
   }
 }

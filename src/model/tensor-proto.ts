@@ -133,6 +133,11 @@ export function describeShape(proto: TensorShape | undefined): (number | null)[]
   return proto.dim.map(({ size }) => ((size ?? 0) < 0 ? null : (size ?? 0)))
 }
 
+/** Whether any value is stored; without one all are zero, or kept elsewhere. */
+export function hasValues(proto: TensorProto): boolean {
+  return Object.values(proto).some((part) => Array.isArray(part) && part.length > 0)
+}
+
 /** What the numbers of a type that we cannot give are called, for warnings. */
 export function typeOfProto(proto: TensorProto): string {
   return tfTypeName(proto.dtype)

@@ -1,3 +1,4 @@
+import type { CachedSource } from '../../bytes/block-cache.ts'
 import { ByteReader } from '../../bytes/byte-reader.ts'
 import { type ByteSource, checkRange } from '../../bytes/byte-source.ts'
 import type { Limits } from '../../bytes/limits.ts'
@@ -7,7 +8,7 @@ import { lookup3 } from './checksum.ts'
 /** What every part of the HDF5 reader needs to know of the file it is in. Addresses count from `base`. */
 export interface Hdf5Context {
   /** through a small block cache: structure */
-  readonly metadata: ByteSource
+  readonly metadata: CachedSource
   /** past the cache: values */
   readonly values: ByteSource
   /** absolute offset of the superblock, to which all addresses are relative */

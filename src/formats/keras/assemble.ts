@@ -88,6 +88,8 @@ const BUFFER =
 
 function roleOfPath(path: string, role: string | undefined): TensorRole | undefined {
   if (/^(optimizer|optimizer_weights)\//.test(path)) return 'optimizer'
+  // Totals of metrics, which TensorFlow 2 keeps in its `.keras` files.
+  if (path.startsWith('metrics/')) return 'other'
   if (/(^|\/)seed_generator\//.test(path)) return 'buffer'
   const word = role ?? path.replace(/:\d+$/, '')
   if (BUFFER.test(word)) return 'buffer'
@@ -103,7 +105,7 @@ function unclaimed({ architecture }: ReadConfig, weights: LayerWeights, tensors:
     if (paths.has(path)) for (const { tensor } of list) claimed.add(tensor)
   }
   return tensors
-    .filter(({ name, role }) => role !== 'optimizer' && !claimed.has(name))
+    .filter(({ name, role }) => role !== 'optimizer' && role !== 'other' && !claimed.has(name))
     .slice(0, 100)
     .map(({ name }) => ({
       code: 'UNCLAIMED_WEIGHT',
