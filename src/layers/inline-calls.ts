@@ -3,8 +3,8 @@ import type { Model } from '../model/model.ts'
 import { findRecord, findText } from './attributes.ts'
 
 /** Functions that call each other twice double at every level: this bounds what a small file can blow up to. */
-const MAX_NODES = 200_000
-const MAX_DEPTH = 32
+const MAX_NODES = 50_000
+const MAX_DEPTH = 16
 
 /** A graph without calls: nodes of called functions stand where the call was. */
 export interface FlatGraph {
@@ -16,17 +16,25 @@ export interface FlatGraph {
  * Puts the bodies of called functions in place of their calls: ONNX functions (operator = function name, inputs bound
  * by name) and TensorFlow's `PartitionedCall` (function in the attribute `f`). Inner values are renamed `call/value`.
  *
- * A call that leads too deep, or that would make more than 200,000 nodes, is left as it is.
+ * A call that leads too deep, that would make more than 50,000 nodes, or that comes back to a function
+ * it is inside of, is left as it is.
  */
 export function inlineCalls(main: Graph, model: Model): FlatGraph {
   const functions = new Map(model.graphs.filter(({ kind }) => kind === 'function').map((graph) => [graph.name, graph]))
   if (functions.size === 0) return { graph: main, nodes: main.nodes }
   const nodes: Node[] = []
   const values = new Map(main.values)
-  const expand = (list: readonly Node[], prefix: string, bound: ReadonlyMap<string, string>, depth: number) => {
+  const expand = (
+    list: readonly Node[],
+    prefix: string,
+    bound: ReadonlyMap<string, string>,
+    callers: readonly Graph[],
+  ) => {
     const rename = (name: string) => bound.get(name) ?? (prefix === '' || name === '' ? name : `${prefix}${name}`)
     for (const node of list) {
-      const called = depth < MAX_DEPTH && nodes.length < MAX_NODES ? calledBy(node, functions) : undefined
+      const isRoom = callers.length < MAX_DEPTH && nodes.length < MAX_NODES
+      const found = isRoom ? calledBy(node, functions) : undefined
+      const called = found && !callers.includes(found) ? found : undefined
       const inputs = node.inputs.map(rename)
       const outputs = node.outputs.map(rename)
       if (called === undefined) {
@@ -59,11 +67,11 @@ export function inlineCalls(main: Graph, model: Model): FlatGraph {
         const name = names.get(value.name) ?? `${inner}${value.name}`
         if (!values.has(name)) values.set(name, { ...value, name })
       }
-      expand(called.nodes, inner, names, depth + 1)
+      expand(called.nodes, inner, names, [...callers, called])
       nodes.push(...direct)
     }
   }
-  expand(main.nodes, '', new Map(), 0)
+  expand(main.nodes, '', new Map(), [])
   return { graph: { ...main, values }, nodes }
 }
 

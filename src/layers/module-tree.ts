@@ -1,9 +1,9 @@
 import type { Model } from '../model/model.ts'
-import { countElements, type Tensor } from '../tensor/tensor.ts'
-import { tieKey } from '../tensor/ties.ts'
+import { countElements } from '../tensor/tensor.ts'
 import type { Layer } from './layer.ts'
 import type { Shape } from './shape.ts'
 import { splitName } from './tensor-path.ts'
+import { repetitions, variableNames } from './variable-names.ts'
 
 /** One module with what lies in it, its children included. */
 export interface ModuleNode {
@@ -36,9 +36,6 @@ interface Building {
   readonly children: Map<string, Building>
 }
 
-/** Layers that a tree is not worth showing for: they only carry values on. */
-const UNSEEN = new Set(['constant', 'input', 'reshape', 'dropout'])
-
 /** Deeper paths are cut: no module hierarchy is so deep, but a file may hold a name of a million slashes. */
 const MAX_PARTS = 32
 
@@ -49,11 +46,19 @@ const MAX_PARTS = 32
  * of its kernel, or to its scope, or to its own name. Files whose names have no hierarchy (`gpu_0/conv1_w_0`, numbers)
  * give one module per layer, named after it.
  */
-export function buildModuleTree(model: Pick<Model, 'tensors' | 'graphs'>, layers: readonly Layer[]): ModuleNode {
+export function buildModuleTree(
+  model: Pick<Model, 'tensors' | 'graphs' | 'metadata'>,
+  layers: readonly Layer[],
+): ModuleNode {
   const root = create('', [])
   const tensors = model.tensors.filter(({ role }) => role !== 'optimizer' && role !== 'ema')
-  const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]))
-  const usesNames = hasHierarchy(tensors, layers)
+  const names = variableNames(model)
+  const paths = new Map(tensors.map(({ name }) => [name, modulePath(names.get(name) ?? name)]))
+  const constants = new Set(tensors.filter(({ role }) => role === 'constant').map(({ name }) => name))
+  const usesNames = hasHierarchy(
+    tensors.flatMap(({ name }) => (constants.has(name) ? [] : [paths.get(name)!])),
+    layers,
+  )
   const scopes = new Map(
     model.graphs.flatMap(({ nodes }) =>
       nodes.flatMap((node) => (node.scope ? [[node.name, node.scope] as const] : [])),
@@ -61,10 +66,11 @@ export function buildModuleTree(model: Pick<Model, 'tensors' | 'graphs'>, layers
   )
   const moduleOf = new Map<string, string[]>()
   for (const layer of layers) {
-    const path = layerPath(layer, byName, usesNames, scopes.get(layer.name))
+    const owned = layer.weights.find(({ role }) => role !== 'other') ?? layer.weights[0]
+    const ofTensor = owned && usesNames && !constants.has(owned.tensor) ? paths.get(owned.tensor) : undefined
+    const path = ofTensor ?? layerPath(layer, usesNames, scopes.get(layer.name))
     if (!usesNames) for (const { tensor } of layer.weights) if (!moduleOf.has(tensor)) moduleOf.set(tensor, path)
-    const isSeen = !UNSEEN.has(layer.kind) && (layer.weights.length > 0 || layer.macs !== undefined || path.length > 1)
-    if (isSeen)
+    if (layer.weights.length > 0 || (layer.macs ?? 0) > 0)
       addLayer(
         enter(root, path, () => {}),
         root,
@@ -72,51 +78,40 @@ export function buildModuleTree(model: Pick<Model, 'tensors' | 'graphs'>, layers
         layer,
       )
   }
-  const counted = new Set<string>()
+  const isRepetition = repetitions(model)
   for (const tensor of tensors) {
-    const path = moduleOf.get(tensor.name) ?? (usesNames ? modulePath(tensor) : [])
-    const key = tieKey(tensor)
-    const isTied = key !== undefined && counted.has(key)
-    if (key !== undefined) counted.add(key)
-    const parameters = tensor.role === 'parameter' && !isTied ? countElements(tensor) : 0
+    const path = moduleOf.get(tensor.name) ?? (usesNames ? paths.get(tensor.name)! : [])
+    const isRepeated = isRepetition(tensor)
+    const parameters = tensor.role === 'parameter' && !isRepeated ? countElements(tensor) : 0
     enter(root, path, (module) => {
       module.parameters += parameters
-      module.bytes += isTied ? 0 : tensor.bytes
+      module.bytes += isRepeated ? 0 : tensor.bytes
     })
   }
   const isDotted = tensors.some(({ name }) => name.includes('.') && !name.includes('/'))
   return finish(root, isDotted ? '.' : '/')
 }
 
-/** Whether at least half of the tensors have siblings under a name of their own. */
-function hasHierarchy(tensors: readonly Tensor[], layers: readonly Layer[]): boolean {
-  const paths = tensors.filter(({ role }) => role !== 'constant').map(modulePath)
-  if (paths.length === 0) return false
+/** Whether at least half of the tensors lie in modules, of which there is more than one. */
+function hasHierarchy(paths: readonly (readonly string[])[], layers: readonly Layer[]): boolean {
   const nested = paths.filter(({ length }) => length > 0)
-  const modules = new Set(nested.map((parts) => parts.join('/')))
-  if (nested.length < paths.length / 2) return false
+  if (nested.length === 0 || nested.length < paths.length / 2) return false
   // one module for everything is a prefix, not a hierarchy
-  const layersWithWeights = layers.filter(({ weights }) => weights.length > 0).length
-  return modules.size > 1 || layersWithWeights <= 1
+  const modules = new Set(nested.map((parts) => parts.join('/')))
+  return modules.size > 1 || layers.filter(({ weights }) => weights.length > 0).length <= 1
 }
 
-function layerPath(
-  layer: Layer,
-  tensors: ReadonlyMap<string, Tensor>,
-  usesNames: boolean,
-  scope: string | undefined,
-): string[] {
-  const owned = layer.weights.find(({ role }) => role !== 'other') ?? layer.weights[0]
-  const tensor = owned && tensors.get(owned.tensor)
-  if (tensor && usesNames && tensor.role !== 'constant') return modulePath(tensor)
+/** Of a layer whose weights do not say where it belongs: its scope, or its own name. */
+function layerPath(layer: Layer, usesNames: boolean, scope: string | undefined): string[] {
   if (scope !== undefined && scope !== '') return splitName(scope)
-  const parts = splitName(layer.name)
+  // calls of functions, which TensorFlow wraps around every signature, are no modules
+  const parts = splitName(layer.name).filter((part) => !/^(Stateful)?PartitionedCall(_\d+)?$/.test(part))
   return parts.length > 1 || usesNames ? parts.slice(0, Math.max(1, parts.length - 1)) : [layer.name]
 }
 
 /** The modules that a tensor lies in; Keras 3 keeps a layer's variables under `vars`. */
-function modulePath(tensor: Tensor): string[] {
-  const parts = splitName(tensor.name).slice(0, -1)
+function modulePath(name: string): string[] {
+  const parts = splitName(name).slice(0, -1)
   return parts.at(-1) === 'vars' ? parts.slice(0, -1) : parts
 }
 

@@ -34,8 +34,8 @@ const tensor = z.object({
 const totals = z.object({
   tensors: z.number(),
   elements: z.number(),
-  parameters: z.number().describe('elements of role parameter, tied ones once'),
-  bytes: z.number().describe('of all tensors, tied ones once'),
+  parameters: z.number().describe('elements of role parameter; tied ones, and variables stored under two keys, once'),
+  bytes: z.number().describe('of all tensors, repeated ones once'),
   byDtype: z.array(z.object({ dtype: z.string(), tensors: z.number(), elements: z.number(), bytes: z.number() })),
   byRole: z.array(z.object({ role: z.string(), tensors: z.number(), elements: z.number(), bytes: z.number() })),
 })

@@ -1,5 +1,6 @@
 import type { Layer } from '../layers/layer.ts'
 import { buildModuleTree } from '../layers/module-tree.ts'
+import { repetitions } from '../layers/variable-names.ts'
 import type { Graph, Node, Value } from '../model/graph.ts'
 import type { Model, TrainingState } from '../model/model.ts'
 import { INSPECTION_SCHEMA_VERSION, type Inspection } from '../report/inspection.ts'
@@ -35,7 +36,7 @@ export function describeModel(parts: Parts): Inspection {
     }),
     metadata: plain(model.metadata),
     graphs: model.graphs.map((graph) => describeGraph(graph, model, layers)),
-    totals: countTotals(model.tensors),
+    totals: countTotals(model),
     macs: countWork(model, layers),
     modules: plain(buildModuleTree(model, layers)),
     operators: countOperators(model.graphs),
@@ -113,10 +114,11 @@ function describeValue({ name, dtype, shape, container }: Value): Inspection['gr
   }
 }
 
-function countTotals(tensors: readonly Tensor[]): Inspection['totals'] {
+function countTotals(model: Model): Inspection['totals'] {
+  const { tensors } = model
   const byDtype = new Map<string, { tensors: number; elements: number; bytes: number }>()
   const byRole = new Map<string, { tensors: number; elements: number; bytes: number }>()
-  const seen = new Set<string>()
+  const isRepetition = repetitions(model)
   const totals = { tensors: tensors.length, elements: 0, parameters: 0, bytes: 0 }
   for (const tensor of tensors) {
     const elements = countElements(tensor)
@@ -128,9 +130,7 @@ function countTotals(tensors: readonly Tensor[]): Inspection['totals'] {
       table.set(key, { tensors: row.tensors + 1, elements: row.elements + elements, bytes: row.bytes + tensor.bytes })
     }
     totals.elements += elements
-    const key = tieKey(tensor)
-    if (key !== undefined && seen.has(key)) continue
-    if (key !== undefined) seen.add(key)
+    if (isRepetition(tensor)) continue
     totals.bytes += tensor.bytes
     if (tensor.role === 'parameter') totals.parameters += elements
   }
