@@ -18,8 +18,8 @@ export function matchCaffe(probe: Probe): Match {
 export function matchText(head: Uint8Array): boolean {
   if (head.subarray(0, 512).includes(0)) return false
   const text = new TextDecoder('latin1').decode(head)
-  if (!/^\s*(?:#.*\s+)*[A-Za-z_]+\s*[:{]/.test(text.slice(0, 8192))) return false
-  const start = /(?:^|[\s}])layers?\s*:?\s*\{/.exec(text)?.index
+  if (!/^\s*(?:#[^\n]*\n\s*)*[A-Za-z_]+\s*[:{]/.test(text.slice(0, 8192))) return false
+  const start = /(?:^|[\s}])layers?\s*(?::\s*)?\{/.exec(text)?.index
   if (start === undefined) return false
   return /\btype\s*:/.test(text.slice(start)) && /\b(?:name|top|bottom)\s*:\s*["']/.test(text.slice(start))
 }

@@ -37,7 +37,7 @@ function matchCfg({ head, fileName, isFolder }: Probe): Match {
   const first = firstLine(head)
   if (/^\[(net|network)\]$/i.test(first)) return 'yes'
   // a cfg that begins with another section is worth an error that says so
-  const looksLike = /^\s*\[(convolutional|net|network|connected|maxpool|yolo|region)\]\s*$/im
+  const looksLike = /^[ \t]*\[(convolutional|net|network|connected|maxpool|yolo|region)\]/im
   return fileName.endsWith('.cfg') && looksLike.test(new TextDecoder('latin1').decode(head)) ? 'maybe' : 'no'
 }
 

@@ -44,9 +44,13 @@ export function buildGraph(
 /** Detection heads give results even where a `route` reaches back past them. */
 const isHead = ({ section }: DarknetLayer) => ['yolo', 'gaussian_yolo', 'region', 'detection'].includes(section.type)
 
+/** what is longer is no number, and matching it would cost the square of its length */
+const MAX_NUMBER_LENGTH = 40
+
 /** Numbers and lists of numbers as such, anything else as text. */
 export function optionValue(text: string): JsonValue & (string | number | readonly number[]) {
   const parts = text.split(',')
-  if (!parts.every((part) => /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(part))) return text
+  if (!parts.every((part) => part.length <= MAX_NUMBER_LENGTH && /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(part)))
+    return text
   return parts.length === 1 ? Number(text) : parts.map(Number)
 }

@@ -132,13 +132,16 @@ function splitWords(text: string): string[] {
   return text.match(/-?\d+="[^"]*"?|\S+/g) ?? []
 }
 
+/** what is longer is no number, and matching it would cost the square of its length */
+const MAX_NUMBER_LENGTH = 40
+const isNumber = (text: string) => text.length <= MAX_NUMBER_LENGTH && NUMBER.test(text)
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$|^[+-]?(?:inf|nan)$/i
 
 function parseValue(text: string, countFirst: boolean): NcnnValue | undefined {
   if (text.startsWith('"')) return text.replaceAll('"', '')
-  if (!countFirst && /^[A-Za-z]/.test(text) && !NUMBER.test(text)) return text
+  if (!countFirst && /^[A-Za-z]/.test(text) && !isNumber(text)) return text
   const parts = text.split(',').filter((part, index, all) => part !== '' || index < all.length - 1)
-  if (!parts.every((part) => NUMBER.test(part))) return undefined
+  if (!parts.every(isNumber)) return undefined
   const numbers = parts.map(Number)
   if (countFirst) return numbers[0] === numbers.length - 1 ? numbers.slice(1) : undefined
   return text.includes(',') ? numbers : numbers[0]
