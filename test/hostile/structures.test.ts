@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { hdf5Cycle } from '../build/hdf5-cycle.ts'
 import { npyFile } from '../build/npy-file.ts'
-import { concat, field, floats, number, packed } from '../build/protobuf.ts'
+import { concat, field, floats, number, packed, varint } from '../build/protobuf.ts'
 import { safetensorsFile } from '../build/safetensors-file.ts'
 import { endingOf, withinSeconds } from './attempt.ts'
 
@@ -10,11 +10,7 @@ const encode = (text: string) => new TextEncoder().encode(text)
 
 describe('nesting', () => {
   test('ONNX graphs inside each other, 10,000 deep', async () => {
-    let graph: Uint8Array = field(2, 'innermost')
-    for (let depth = 0; depth < 10_000; depth++) {
-      const attribute = field(5, field(1, 'body'), field(6, graph), number(20, 5))
-      graph = concat(field(1, field(4, 'Loop'), attribute), field(2, 'g'))
-    }
+    const graph = nestedGraphs(10_000)
     expect(await soon({ 'model.onnx': onnx(graph) })).toMatch(/^LIMIT_EXCEEDED .*(depth|nest|deep)/)
   })
 
@@ -97,10 +93,7 @@ describe('safetensors', () => {
 })
 
 test('a packed protobuf field of a million numbers, and a varint without end', async () => {
-  const many = packed(
-    4,
-    Array.from({ length: 1_000_000 }, () => 0),
-  )
+  const many = field(4, new Uint8Array(4_000_000))
   const tensor = field(5, number(1, 1_000_000), number(2, 1), field(8, 'w'), many)
   await soon({ 'model.onnx': onnx(concat(tensor, field(2, 'g'))) })
   const endless = concat(onnx(field(2, 'g')), new Uint8Array(64).fill(0xff))
@@ -119,4 +112,24 @@ function withHeader(header: string, values: Uint8Array = new Uint8Array(0)): Uin
   file.set(text, 8)
   file.set(values, 8 + text.length)
   return file
+}
+
+/** A GraphProto that holds another one in an attribute, and so on; written in one pass from the inside out. */
+function nestedGraphs(depth: number): Uint8Array {
+  const open = (id: number, length: number) => concat(varint(id * 8 + 2), varint(length))
+  const inner = field(2, 'innermost')
+  const suffix = concat(number(20, 5), field(2, 'g'))
+  const op = field(4, 'Loop')
+  const name = field(1, 'body')
+  const prefixes: Uint8Array[] = []
+  let length = inner.length
+  for (let level = 0; level < depth; level++) {
+    const graph = open(6, length)
+    const attribute = open(5, name.length + graph.length + length + number(20, 5).length)
+    const node = op.length + attribute.length + name.length + graph.length + length + number(20, 5).length
+    const prefix = concat(open(1, node), op, attribute, name, graph)
+    prefixes.push(prefix)
+    length += prefix.length + suffix.length
+  }
+  return new Uint8Array(Buffer.concat([...prefixes.reverse(), inner, ...prefixes.map(() => suffix)]))
 }
