@@ -153,7 +153,7 @@ function ownFaults(left: Layer, right: Layer, views: readonly [GraphView, GraphV
 function paddingFault(left: Layer, right: Layer, views: readonly [GraphView, GraphView]): AttributeFault[] {
   if (left.attributes.padding === undefined || right.attributes.padding === undefined) return []
   const [a, b] = [placeWindow(left, views[0]), placeWindow(right, views[1])]
-  if (a.begin.length === 0 || a.begin.length !== b.begin.length) return []
+  if (a === undefined || b === undefined || a.begin.length === 0 || a.begin.length !== b.begin.length) return []
   const same = samePlacement(a, b)
   if (same === true) return []
   const detail = `pads ${b.text} in the candidate, ${a.text} in the reference`

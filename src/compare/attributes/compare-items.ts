@@ -171,6 +171,7 @@ function poolFaults(left: ChainItem, right: ChainItem, views: Surroundings['view
       },
     ]
   const [p, q] = [placeWindow(left.layer, views[0]), placeWindow(right.layer, views[1])]
+  if (p === undefined || q === undefined) return []
   const faults: AttributeFault[] = []
   if (p.begin.length === q.begin.length && samePlacement(p, q) === false) {
     const begins = p.begin.every((value, axis) => value === q.begin[axis])

@@ -22,8 +22,10 @@ const MAX_PADS = 8
  * Where the windows of a layer start and how many there are, pads of its own and of layers right before it taken
  * together: Keras' `same` with stride 1 equals explicit (k - 1) / 2, ZeroPadding2D before `valid` equals pads of the
  * convolution, rows behind the last window do not matter.
+ *
+ * @returns undefined where a pad before it is computed at run time
  */
-export function placeWindow(layer: Layer, { producers }: GraphView): Placement {
+export function placeWindow(layer: Layer, { producers }: GraphView): Placement | undefined {
   const kernel = layer.attributes.kernelSize ?? []
   const pads: { begin: readonly number[]; end: readonly number[] }[] = []
   const moves: (readonly number[])[] = []
@@ -31,6 +33,7 @@ export function placeWindow(layer: Layer, { producers }: GraphView): Placement {
   for (let at = 0; at < MAX_PADS && current !== undefined; at++) {
     const { kind, attributes } = current
     if (kind === 'transpose' && attributes.permutation) moves.push(attributes.permutation)
+    else if (kind === 'pad' && attributes.padding === undefined) return undefined
     else if (
       kind === 'pad' &&
       typeof attributes.padding === 'object' &&

@@ -80,7 +80,7 @@ export async function prepare(set: WeightSet, side: Side, averaged: boolean): Pr
       continue
     }
     const { prefix, last } = splitName(tensor.name)
-    const key = owner ? `layer ${owner.order}` : `name ${prefix}`
+    const key = owner ? `layer ${owner.order}` : `name ${prefix || tensor.name}`
     let group = groups.get(key)
     if (group === undefined) {
       group = owner

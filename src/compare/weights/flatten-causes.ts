@@ -107,13 +107,13 @@ function dataOrder({ set, entries }: PreparedSet): FlattenOrder | undefined {
   return kernelOrder(entries)
 }
 
-/** Convolution kernels whose small square pair of axes comes last are OIHW; those where it comes first are HWIO. */
+/** The square pair of small axes is last in OIHW, first in HWIO, in the middle in OHWI; more than one pair tells nothing. */
 function kernelOrder(entries: readonly Entry[]): FlattenOrder | undefined {
   for (const { tensor } of entries) {
-    const [a, b, c, d] = tensor.shape
-    if (tensor.shape.length !== 4 || a === undefined || d === undefined) continue
-    if (c === d && c! > 1 && c! <= 11 && a > 11) return 'CHW'
-    if (a === b && a > 1 && a <= 11 && d > 11) return 'HWC'
+    const { shape } = tensor
+    if (shape.length !== 4) continue
+    const pairs = [0, 1, 2].filter((at) => shape[at] === shape[at + 1] && shape[at]! > 1 && shape[at]! <= 11)
+    if (pairs.length === 1) return pairs[0] === 2 ? 'CHW' : 'HWC'
   }
   return undefined
 }

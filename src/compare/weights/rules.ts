@@ -41,7 +41,7 @@ export function settleLayouts(matching: Matching): LayoutRules {
         const option = draft.options[fitting]!
         const named = option !== null && rule !== null && option.label !== rule.label ? rule : option
         draft.options = [named, ...draft.options.filter((_, at) => at !== fitting)]
-      } else if (drafts.length > 1 && wouldFit(rule, draft) && !isBenign(draft)) {
+      } else if (drafts.length > 1 && isPlain(draft) && wouldFit(rule, draft) && !isBenign(draft)) {
         exceptions.push({ draft, rule: rule?.label ?? 'unchanged' })
       }
       const [chosen = null] = draft.options
@@ -114,6 +114,12 @@ function wideOrder(transform: Transform, shape: readonly number[]): string | und
   const { permutation, view, reversed, reorder } = transform
   if (permutation?.length !== shape.length || reversed || reorder || (view && !sameShape(view, shape))) return undefined
   return permutation.filter((axis) => shape[axis]! > 1).join()
+}
+
+/** Other orders of axes only: what is turned, reversed or shuffled is a fault of its own. */
+function isPlain({ options }: Draft): boolean {
+  const kind = options[0]?.kind ?? 'reshape'
+  return kind === 'reshape' || kind === 'permutation'
 }
 
 function wouldFit(rule: Transform | null, { reference, candidate }: Draft): boolean {

@@ -36,14 +36,24 @@ function dequantise(values: Float64Array, quantization: Quantization, shape: rea
 /** Largest |error| that storing a value in this tensor's type causes, by rounding to the nearest. */
 export type HalfStep = (index: number, value: number) => number
 
-/** Units in the last place, halved: relative size, and absolute for the smallest values. */
-const HALF_ULP: Partial<Record<Dtype, readonly [relative: number, absolute: number]>> = {
-  float16: [2 ** -11, 2 ** -25],
-  bfloat16: [2 ** -9, 2 ** -134],
-  float8_e4m3fn: [2 ** -4, 2 ** -10],
-  float8_e4m3fnuz: [2 ** -4, 2 ** -11],
-  float8_e5m2: [2 ** -3, 2 ** -17],
-  float8_e5m2fnuz: [2 ** -3, 2 ** -18],
+/** Explicit fraction bits, and half a step of the smallest values. */
+const NARROW_FLOATS: Partial<Record<Dtype, readonly [fractionBits: number, smallest: number]>> = {
+  float16: [10, 2 ** -25],
+  bfloat16: [7, 2 ** -134],
+  float8_e4m3fn: [3, 2 ** -10],
+  float8_e4m3fnuz: [3, 2 ** -11],
+  float8_e5m2: [2, 2 ** -17],
+  float8_e5m2fnuz: [2, 2 ** -18],
+}
+
+const scratch = new Float32Array(1)
+const scratchBits = new Uint32Array(scratch.buffer)
+
+/** The power of two at or below |value|, a float32. */
+function binade(value: number): number {
+  scratch[0] = value
+  scratchBits[0] = scratchBits[0]! & 0x7f800000
+  return scratch[0]!
 }
 
 /** A tensor, and the narrower float type that all its values fit, where its own type is wider. */
@@ -61,9 +71,11 @@ export function halfStepOf({ tensor, narrow }: Stored): HalfStep | undefined {
     const inner = elementCount(tensor.shape.slice((axis ?? 0) + 1))
     return (index) => scales[Math.floor(index / inner) % scales.length]! / 2
   }
-  const ulp = HALF_ULP[narrow ?? tensor.dtype]
-  if (ulp === undefined) return undefined
-  return (_, value) => Math.max(Math.abs(value) * ulp[0], ulp[1])
+  const narrowFloat = NARROW_FLOATS[narrow ?? tensor.dtype]
+  if (narrowFloat === undefined) return undefined
+  const [fractionBits, smallest] = narrowFloat
+  const relative = 2 ** -(fractionBits + 1)
+  return (_, value) => Math.max(binade(value) * relative, smallest)
 }
 
 /** Keeps the tensors that were read last, within a budget, so that a pair is not read again for each idea about it. */
