@@ -7,6 +7,9 @@ export function matchCaffe(probe: Probe): Match {
   if (isFolder) return 'no'
   if (matchText(head)) return 'yes'
   const fields = probeFields(head, size)
+  // A network's name is text; TensorFlow's MetaGraphDef has a message there, and a graph where layers would be.
+  const name = fields?.find(({ id }) => id === 1)
+  if (name && probeText(head, name) === undefined) return 'no'
   if (fields?.some((field) => isLayer(head, field) || isV1Layer(head, field))) return 'yes'
   // A damaged caffemodel is worth the decoder's error with its byte offset: name and layers are what one begins with.
   const begins = head[0] === 0x0a || head[0] === 0x12 || (head[0] === 0xa2 && head[1] === 0x06)

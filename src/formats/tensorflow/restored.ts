@@ -35,6 +35,49 @@ export async function findRestored(graphs: readonly Graph[], tensors: readonly T
   return found
 }
 
+/**
+ * Functions whose arguments are variables get them at the nodes that read an argument: `ReadVariableOp` in a body is
+ * the stored tensor that every caller passes. An argument for which callers differ gets none.
+ *
+ * @param variables stored tensor by name of a variable node in the main graph
+ */
+export function bindArguments(graphs: readonly Graph[], variables: ReadonlyMap<string, string>): Graph[] {
+  const [main, ...functions] = graphs
+  if (main === undefined) return []
+  const byName = new Map(functions.map((graph) => [graph.name, graph]))
+  // tensor by argument; null where callers differ
+  const bound = new Map<Graph, Map<string, string | null>>([[main, new Map(variables)]])
+  const queue = [main]
+  for (let at = 0; at < queue.length; at++) {
+    const caller = queue[at]!
+    const own = bound.get(caller)!
+    for (const node of caller.nodes) {
+      const body = byName.get(functionOf(node) ?? '')
+      if (body === undefined) continue
+      const known = bound.get(body)
+      const values = known ?? new Map<string, string | null>()
+      for (const [index, { name }] of body.inputs.entries()) {
+        const tensor = own.get(node.inputs[index] ?? '') ?? null
+        values.set(name, known === undefined || known.get(name) === tensor ? tensor : null)
+      }
+      if (known !== undefined) continue
+      bound.set(body, values)
+      queue.push(body)
+    }
+  }
+  return [main, ...functions.map((graph) => bindReads(graph, bound.get(graph)))]
+}
+
+function bindReads(graph: Graph, values: ReadonlyMap<string, string | null> | undefined): Graph {
+  if (values === undefined) return graph
+  const nodes = graph.nodes.map((node) => {
+    const tensor = values.get(node.inputs[0] ?? '')
+    const reads = node.op === 'ReadVariableOp' && typeof tensor === 'string'
+    return reads ? { ...node, parameters: [{ role: 'variable', tensor }] } : node
+  })
+  return { ...graph, nodes }
+}
+
 /** Which output of `restore` reaches `value`, directly or through an Identity; -1 for none. */
 function restoredIndex(value: string | undefined, nodes: ReadonlyMap<string, Node>, restore: Node): number {
   const node = nodes.get(nodeOf(value))

@@ -18,7 +18,7 @@ import {
   type MetaGraphDef,
   SavedModelType,
 } from './meta-graph.ts'
-import { findRestored } from './restored.ts'
+import { bindArguments, findRestored } from './restored.ts'
 import { readMessage } from './source-form.ts'
 import { readTraining } from './training.ts'
 
@@ -147,15 +147,19 @@ async function attachVariables(
 ): Promise<Graph[]> {
   const stored = new Set(variables.map(({ name }) => name))
   const restored = await findRestored(graphs, tensors)
+  const attached = new Map<string, string>()
   const attach = (node: Node): Node => {
     if (node.op !== 'VarHandleOp' && node.op !== 'VariableV2' && node.op !== 'Variable') return node
     const shared = node.attributes.shared_name
     // TensorFlow 1 stores a variable under its own name
     const names = [restored.get(node.name), typeof shared === 'string' ? shared : undefined, node.name]
     const tensor = names.find((name) => name !== undefined && stored.has(name))
-    return tensor === undefined ? node : { ...node, parameters: [{ role: 'variable', tensor }] }
+    if (tensor === undefined) return node
+    attached.set(node.name, tensor)
+    return { ...node, parameters: [{ role: 'variable', tensor }] }
   }
-  return graphs.map((graph) => ({ ...graph, nodes: graph.nodes.map(attach) }))
+  const [main, ...functions] = graphs
+  return main === undefined ? [] : bindArguments([{ ...main, nodes: main.nodes.map(attach) }, ...functions], attached)
 }
 
 /** Small files beside the model; what cannot be read of them is a warning. */
