@@ -1,3 +1,4 @@
+import { FormatError } from '../errors.ts'
 import { decodeValues } from '../tensor/decode.ts'
 import { elementCount } from '../tensor/dtype.ts'
 import { readTensor, type Tensor } from '../tensor/tensor.ts'
@@ -17,10 +18,16 @@ export async function readConstants(tensors: readonly Tensor[]): Promise<Map<str
   for (const tensor of tensors) {
     if (constants.size >= MAX_CONSTANTS) break
     if (!isSmall(tensor)) continue
-    const bytes = await readTensor(tensor)
+    const bytes = await readTensor(tensor).catch(unreadable)
+    if (bytes === undefined) continue
     constants.set(tensor.name, [...decodeValues(tensor.dtype, bytes, elementCount(tensor.shape))])
   }
   return constants
+}
+
+/** A missing partner file leaves a shape unknown, as an operand that is computed does; reading the values reports it. */
+function unreadable(error: unknown): undefined {
+  if (!(error instanceof FormatError)) throw error
 }
 
 function isSmall({ dtype, shape, role }: Tensor): boolean {

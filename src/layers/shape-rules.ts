@@ -61,6 +61,7 @@ export function inferLayerShapes(call: ShapeCall): readonly Shape[] {
       return [input && width !== undefined ? [...input, width] : undefined]
     }
     case 'recurrent':
+      return recurrentShapes(input, draft)
     case 'attention':
     case 'constant':
     case 'input':
@@ -106,6 +107,19 @@ function denseShape(input: Shape, { attributes: { axis } }: Draft, units: number
   if (input === undefined || input.length === 0) return undefined
   const kept = axis === undefined ? input.slice(0, -1) : input.slice(0, axis)
   return [...kept, units]
+}
+
+/** Keras: [batch, steps, units], the last step alone unless asked for; ONNX: all steps, then the last state(s). */
+function recurrentShapes(input: Shape, { attributes, node, outputs }: Draft): readonly Shape[] {
+  const units = attributes.outputSize
+  if (input?.length !== 3 || units === undefined) return outputs.map(() => undefined)
+  const [first = null, second = null] = input
+  if (node.attributes.hidden_size === undefined) {
+    return [findFlag(node.attributes, 'return_sequences') ? [first, second, units] : [first, units]]
+  }
+  const directions = node.attributes.direction === 'bidirectional' ? 2 : 1
+  const state = [directions, second, units]
+  return outputs.map((_, i) => (i === 0 ? [first, ...state] : state))
 }
 
 function globalPool(input: Shape, { attributes, node }: Draft): Shape {

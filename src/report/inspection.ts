@@ -69,6 +69,7 @@ const healthFinding = z.object({
     'denormal',
     'large-scale',
     'small-scale',
+    'unreadable',
   ]),
   severity: z.enum(['error', 'warning', 'note']),
   count: z.number().describe('elements concerned'),

@@ -53,7 +53,7 @@ function renderHead(report: Inspection, style: Style, columns: number): string {
     opsets.length > 0 ? `opset ${opsets.join(', ')}` : undefined,
   ].filter((fact) => fact !== undefined && fact !== '')
   const lines = [`${style.bold(report.path)}  ${style.bold(format)}${facts.length > 0 ? `: ${facts.join(', ')}` : ''}`]
-  if (lines[0]!.length > columns + 16) {
+  if (lines[0]!.length > columns) {
     lines.splice(
       0,
       1,
@@ -68,7 +68,9 @@ function renderHead(report: Inspection, style: Style, columns: number): string {
     lines.push(
       ...report.files
         .slice(0, MAX_ROWS)
-        .map(({ name, bytes, role }) => style.dim(`  ${role.padEnd(8)} ${name} (${formatBytes(bytes)})`)),
+        .map(({ name, bytes, role }) =>
+          style.dim(`  ${role.padEnd(8)} ${clipStart(name, columns - 24)} (${formatBytes(bytes)})`),
+        ),
       ...more(report.files.length - MAX_ROWS, 'files', style),
     )
   }
@@ -268,4 +270,9 @@ function more(count: number, noun: string, style: Style): string[] {
 
 function clip(text: string, width: number): string {
   return text.length > width ? `${text.slice(0, Math.max(1, width - 1))}…` : text
+}
+
+/** Of a long path the end tells more. */
+function clipStart(text: string, width: number): string {
+  return text.length > width ? `…${text.slice(1 - width)}` : text
 }

@@ -1,11 +1,12 @@
 import { type CreateHasher, hashSource } from '../bytes/hasher.ts'
 import type { Limits } from '../bytes/limits.ts'
-import { ToolError } from '../errors.ts'
+import { FormatError, ToolError } from '../errors.ts'
 import type { ModelInput } from '../formats/format.ts'
 import type { InputShapes } from '../layers/infer-shapes.ts'
 import { layersOf } from '../layers/layers-of.ts'
 import type { Model } from '../model/model.ts'
 import { INSPECTION_SCHEMA_VERSION, type Inspection, type TensorReport } from '../report/inspection.ts'
+import { elementCount } from '../tensor/dtype.ts'
 import { type HealthFinding, judgeHealth } from '../tensor/health.ts'
 import { computeHistogram } from '../tensor/histogram.ts'
 import { collectStatistics } from '../tensor/statistics.ts'
@@ -47,7 +48,7 @@ export async function inspect(input: ModelInput, options: InspectOptions = {}): 
     path: input.path,
     model,
     layers,
-    health: options.health === false ? null : (values?.health ?? null),
+    health: options.health === false && !values?.health.length ? null : (values?.health ?? null),
     tensorDigests: values?.digests ?? new Map(),
     sha256: digests?.whole ?? null,
     fileDigests: digests?.files ?? new Map(),
@@ -157,15 +158,32 @@ async function readValues(
   for (const tensor of model.tensors) {
     const collector = options.health === false ? undefined : collectStatistics(tensor, 0)
     const hasher = options.digests ? options.createHasher?.() : undefined
-    for await (const chunk of tensor.stream()) {
-      collector?.add(chunk)
-      hasher?.update(chunk)
-      progress.add(chunk.length)
+    try {
+      for await (const chunk of tensor.stream()) {
+        collector?.add(chunk)
+        hasher?.update(chunk)
+        progress.add(chunk.length)
+      }
+    } catch (error) {
+      // a missing or short partner file is a fact about the model: everything else can still be told
+      if (!(error instanceof FormatError)) throw error
+      health.push(unreadable(tensor, error))
+      continue
     }
     if (hasher) digests.set(tensor.name, hasher.hex())
     if (collector) health.push(...judgeHealth(tensor, collector.finish()))
   }
   return { health, digests }
+}
+
+function unreadable(tensor: Tensor, error: FormatError): HealthFinding {
+  return {
+    tensor: tensor.name,
+    problem: 'unreadable',
+    severity: 'error',
+    count: elementCount(tensor.shape),
+    detail: error.message,
+  }
 }
 
 /** The opened file; all files of a folder, or with `digests`. */

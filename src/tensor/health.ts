@@ -25,6 +25,8 @@ export type HealthProblem =
   | 'denormal'
   | 'large-scale'
   | 'small-scale'
+  /** not read: a partner file is missing, unsafe or short */
+  | 'unreadable'
 
 /**
  * Trained weights lie within about ±50 even in old networks without normalisation; 10,000 leaves a wide margin. What
@@ -36,7 +38,10 @@ const LARGE_KERNEL = 1e4
 /** A kernel whose values differ by less than this answers the same to every input: it was never initialised or died. */
 const SMALL_KERNEL_STD = 1e-8
 
-/** Fewer denormals than this share are what weight decay leaves in any network; they are a note. */
+/**
+ * Fewer denormals than this share are what weight decay leaves in any network; they are a note. So are those of
+ * vectors: the running statistics of a dead channel decay towards zero, which slows nothing down.
+ */
 const MANY_DENORMALS = 0.01
 
 /**
@@ -65,13 +70,14 @@ export function judgeHealth(
   // values that are left beside NaN and infinities say nothing more
   if (findings.length > 0 || min === null || max === null || std === null) return findings
 
-  const isKernel = tensor.shape.length >= 2 && count > 1
+  // [1, 1, C] is a vector in another shape (slope of a PReLU)
+  const isKernel = tensor.shape.length >= 2 && tensor.shape.filter((size) => size > 1).length !== 1 && count > 1
   if (isVariance(tensor.name) && min < 0) report('negative-variance', 'error', count, `smallest variance ${brief(min)}`)
   if (statistics.denormalCount > 0) {
     const share = statistics.denormalCount / count
     report(
       'denormal',
-      share >= MANY_DENORMALS ? 'warning' : 'note',
+      isKernel && share >= MANY_DENORMALS ? 'warning' : 'note',
       statistics.denormalCount,
       `${statistics.denormalCount} of ${count} below the smallest normal ${tensor.dtype}`,
     )
