@@ -14,7 +14,7 @@ import { digestTensor, type ExpectedTensor, flat, textsOf } from './tensor-diges
  * The files that real frameworks wrote for us, against what those frameworks read in them (README.md there explains the
  * fields). Broken and hostile ones must be refused, by the opening or by the reading of all values.
  */
-const folder = resolve(import.meta.dirname, 'fixtures/frameworks')
+const folder = process.env.MODELWRIGHT_FIXTURES ?? resolve(import.meta.dirname, 'fixtures/frameworks')
 
 /** As most formats state it, or as TensorFlow.js does: `real = min + scale * stored`. */
 type QuantizationFact =
@@ -84,13 +84,6 @@ function isListedApart(name: string, facts: Row['facts']): boolean {
     Object.keys(constantForms).some((output) => name === `const:${output}`) ||
     (sparse.length > 0 && /\.(values|indices)$/.test(name))
   )
-}
-
-/** TensorFlow.js states `value = min + scale * stored`; its float16 is no quantisation of ours. */
-function ourQuantization(fact: object | undefined): object | undefined {
-  if (fact === undefined || !('original_dtype' in fact)) return fact
-  const { min, scale } = fact as { min?: number; scale?: number }
-  return min === undefined || scale === undefined ? undefined : { scales: [scale], zeroPoints: [-min / scale] }
 }
 
 /** TensorFlow keeps its graph of objects as a text among the tensors of a checkpoint; we list none of it as one. */

@@ -38,7 +38,7 @@ export const onnx: Format = {
  * A file of external data that is not there is a warning; streaming a tensor out of it throws MISSING_FILE.
  * @throws {FormatError}
  */
-export async function readOnnx(input: ModelInput, limits: Limits): Promise<Model> {
+async function readOnnx(input: ModelInput, limits: Limits): Promise<Model> {
   const { main } = input
   const proto = await decodeMessage<ModelProto>(ModelProto, main, limits)
   if (proto.graph === undefined) {

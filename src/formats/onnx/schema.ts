@@ -31,7 +31,7 @@ export interface StringStringEntryProto {
   value?: string
 }
 
-export interface DeviceConfigurationProto {
+interface DeviceConfigurationProto {
   name?: string
   numDevices?: number
 }
@@ -121,21 +121,21 @@ export interface TypeProto {
   opaqueType?: OpaqueTypeProto
 }
 
-export interface TensorTypeProto {
+interface TensorTypeProto {
   elemType?: number
   shape?: TensorShapeProto
 }
 
-export interface ElementTypeProto {
+interface ElementTypeProto {
   elemType?: TypeProto
 }
 
-export interface MapTypeProto {
+interface MapTypeProto {
   keyType?: number
   valueType?: TypeProto
 }
 
-export interface OpaqueTypeProto {
+interface OpaqueTypeProto {
   domain?: string
   name?: string
 }
@@ -144,7 +144,7 @@ export interface TensorShapeProto {
   dim: DimensionProto[]
 }
 
-export interface DimensionProto {
+interface DimensionProto {
   dimValue?: bigint
   dimParam?: string
 }

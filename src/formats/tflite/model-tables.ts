@@ -60,7 +60,7 @@ export interface Operator {
   readonly options: Options
 }
 
-export interface Signature {
+interface Signature {
   readonly key: string
   readonly subgraph: number
   readonly inputs: readonly { readonly name: string; readonly tensor: number }[]

@@ -30,7 +30,7 @@ export const tflite: Format = {
 }
 
 /** Reads a TFLite model. @throws {FormatError} */
-export async function readTflite({ main }: ModelInput, limits: Limits): Promise<Model> {
+async function readTflite({ main }: ModelInput, limits: Limits): Promise<Model> {
   const model = await readTables(main, limits)
   const warnings: Problem[] = []
   if (model.version !== SCHEMA_VERSION) {
