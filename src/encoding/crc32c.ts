@@ -5,18 +5,24 @@
  * @source RFC 3720, appendix B.4
  */
 export function crc32c(bytes: Uint8Array, seed = 0): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const whole = bytes.length - (bytes.length % 8)
   let crc = ~seed
   let at = 0
-  const whole = bytes.length - (bytes.length % 4)
-  for (; at < whole; at += 4) {
-    crc ^= bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)
+  for (; at < whole; at += 8) {
+    const low = crc ^ view.getInt32(at, true)
+    const high = view.getInt32(at + 4, true)
     crc =
-      TABLES[768 + (crc & 0xff)]! ^
-      TABLES[512 + ((crc >>> 8) & 0xff)]! ^
-      TABLES[256 + ((crc >>> 16) & 0xff)]! ^
-      TABLES[crc >>> 24]!
+      T7[low & 0xff]! ^
+      T6[(low >>> 8) & 0xff]! ^
+      T5[(low >>> 16) & 0xff]! ^
+      T4[low >>> 24]! ^
+      T3[high & 0xff]! ^
+      T2[(high >>> 8) & 0xff]! ^
+      T1[(high >>> 16) & 0xff]! ^
+      T0[high >>> 24]!
   }
-  for (; at < bytes.length; at++) crc = TABLES[(crc ^ bytes[at]!) & 0xff]! ^ (crc >>> 8)
+  for (; at < bytes.length; at++) crc = T0[(crc ^ bytes[at]!) & 0xff]! ^ (crc >>> 8)
   return ~crc >>> 0
 }
 
@@ -25,19 +31,23 @@ export function maskCrc(crc: number): number {
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0
 }
 
-/** Four tables of 256: entry [k][b] advances byte b over k more zero bytes ("slicing by four"). */
-const TABLES = makeTables()
+/** Entry b of table k advances byte b over k more zero bytes ("slicing by eight"). */
+const [T0, T1, T2, T3, T4, T5, T6, T7] = makeTables()
 
-function makeTables(): Int32Array {
-  const tables = new Int32Array(1024)
+type Tables = [Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array]
+
+function makeTables(): Tables {
+  const tables = Array.from({ length: 8 }, () => new Int32Array(256))
   for (let byte = 0; byte < 256; byte++) {
     let crc = byte
     for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1
-    tables[byte] = crc
+    tables[0]![byte] = crc
   }
-  for (let at = 256; at < 1024; at++) {
-    const before = tables[at - 256]!
-    tables[at] = tables[before & 0xff]! ^ (before >>> 8)
+  for (let k = 1; k < 8; k++) {
+    for (let byte = 0; byte < 256; byte++) {
+      const before = tables[k - 1]![byte]!
+      tables[k]![byte] = tables[0]![before & 0xff]! ^ (before >>> 8)
+    }
   }
-  return tables
+  return tables as Tables
 }
