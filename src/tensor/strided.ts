@@ -40,15 +40,15 @@ export function spanBytes({ shape, strides, itemBytes }: Omit<StridedLayout, 'of
   return shape.reduce((span, size, index) => span + (size - 1) * strides[index]!, itemBytes)
 }
 
-/** What a gather holds at once, of the source and of the result each: 16 MiB keep a channels-last kernel in one piece. */
-const WINDOW_BYTES = 16 << 20
+/** What a gather holds at once, of the source and of the result each: 8 MiB keep most kernels in one piece. */
+const WINDOW_BYTES = 8 << 20
 const CHUNK_BYTES = 1 << 20
 
 /**
  * The elements of `layout` in C order, in pieces of whole elements.
  *
  * Contiguous data is passed through in pieces of 1 MiB. Anything else is gathered block by block: a block of the
- * result (16 MiB at most) is filled from windows of the source (16 MiB at most), so memory stays flat; a transposed
+ * result (8 MiB at most) is filled from windows of the source (8 MiB at most), so memory stays flat; a transposed
  * array larger than that is read once per block.
  *
  * @throws {FormatError} TRUNCATED when an element does not lie inside `source`

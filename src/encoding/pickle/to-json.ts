@@ -24,6 +24,11 @@ export class JsonConverter {
     this.#describe = describe
   }
 
+  /** Takes `value` as being converted already: what refers back to it is left out. */
+  enter(value: PickleValue): void {
+    if (isContainer(value)) this.#active.add(value)
+  }
+
   /** undefined where nothing of the value is left. */
   convert(value: PickleValue | undefined, depth = 0): JsonValue | undefined {
     if (value === undefined) return undefined

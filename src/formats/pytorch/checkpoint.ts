@@ -20,7 +20,7 @@ const EPOCH = /^(epoch|epochs_done|last_epoch|current_epoch|cur_epoch|epoch_num)
 const STEP = /^(step|steps|global_step|iter|iters|iteration|iterations|it|num_updates|n_iter|train_step)$/
 const SCHEDULER = /sched/
 const ARGUMENTS =
-  /^(args|arguments|opts?|options|hparams|hyper_parameters|hparams_\w+|hyper_?params|params|config|cfg|train_args|train_config|model_args|model_config|configs?|settings)$/
+  /^(args|arguments|opts?|options|hparams|hyper_parameters|hyper_?params|params|config|cfg|train_args|train_config|model_args|model_config|configs?|settings)$/
 const METRICS =
   /(^|_)(acc\w*|loss\w*|best\w*|metrics?|prec\w*|m?ap\d*|top_?\d|score|fitness|f1|m?iou|psnr|ssim|err\w*|auc|perplexity|bleu)($|_)/
 const EMA = /(^|[_.-])(ema|swa|averaged)($|[_.-])/
@@ -44,6 +44,7 @@ export function sectionOf(key: string, value: PickleValue | undefined): Section 
 export function readCheckpoint(root: PickleValue, json: JsonConverter): CheckpointFacts {
   const dict = asDict(root)
   if (!dict) return { properties: {} }
+  json.enter(dict)
   const facts = new Facts()
   let position = 0
   for (const [key, value] of dict.entries) {

@@ -145,6 +145,7 @@ class Roles {
     const [first, second] = path
     const section = this.isNested && first !== undefined ? this.#sections.get(first) : 'model'
     if (section === 'optimizer' || section === 'ema' || section === 'other') return section
+    if (path.at(-1) === '_extra_state') return 'other'
     if (isBuffer || tensor?.isBuffer || BUFFER_NAME.test(name)) return 'buffer'
     if (tensor?.isParameter || tensor?.requiresGrad) return 'parameter'
     // beside the dicts of a checkpoint lie single tensors: a best score, a random state
