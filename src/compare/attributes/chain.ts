@@ -63,8 +63,7 @@ export function chainFrom(value: string, view: GraphView): Chain {
   for (let step = 0; step < MAX_CHAIN; step++) {
     const layer = view.producers.get(current)
     if (layer === undefined || layer.kind === 'input') return { items, end: { kind: 'input' }, opaque }
-    if (layer.fusedActivation !== undefined)
-      items.push({ kind: 'activation', function: normalActivation(layer.fusedActivation), layer })
+    if (layer.fusedActivation !== undefined) items.push(fusedItem(layer, normalActivation(layer.fusedActivation)))
     if (ANCHORS.has(layer.kind)) return { items, end: { kind: 'layer', layer }, opaque }
     const values = layer.inputs.filter((name) => view.producers.get(name)?.kind !== 'constant')
     if (layer.kind === 'concat' || layer.kind === 'add' || layer.kind === 'multiply') {
@@ -86,6 +85,10 @@ export function chainFrom(value: string, view: GraphView): Chain {
 const ITEMS = ['activation', 'pool', 'global-pool', 'resize', 'softmax', 'pad'] as const
 
 const isItem = (kind: LayerKind): kind is ChainItem['kind'] => (ITEMS as readonly string[]).includes(kind)
+
+function fusedItem(layer: Layer, name: string): ChainItem {
+  return { kind: name === 'softmax' ? 'softmax' : 'activation', function: name, layer }
+}
 
 function itemOf(layer: Layer, kind: ChainItem['kind']): ChainItem {
   const { attributes } = layer

@@ -1,5 +1,6 @@
 import type { Layer } from '../../layers/layer.ts'
-import type { CauseLabel, WeightCause } from '../weights/comparison.ts'
+import type { CauseLabel, WeightCause, WeightSet } from '../weights/comparison.ts'
+import { DEFAULT_EPSILONS, formatEpsilon } from '../weights/epsilon.ts'
 import { type Chain, chainFrom, type GraphView, viewOf } from './chain.ts'
 import { compareItems } from './compare-items.ts'
 import { placeWindow, samePlacement } from './windows.ts'
@@ -23,11 +24,12 @@ export type AttributeFault = Pick<WeightCause, 'label' | 'confidence' | 'detail'
  * @param pairs layers whose weights are partners; others are not compared
  */
 export function compareAttributes(
-  reference: readonly Layer[],
-  candidate: readonly Layer[],
+  { layers: reference, framework }: Pick<WeightSet, 'layers' | 'framework'>,
+  { layers: candidate }: Pick<WeightSet, 'layers'>,
   pairs: readonly PairedLayers[],
 ): WeightCause[] {
   const views = [viewOf(reference), viewOf(candidate)] as const
+  const usual = DEFAULT_EPSILONS[framework ?? '']
   const partners = new Map(pairs.map((pair) => [pair.reference, pair.candidate]))
   const orders = new Map(reference.map((layer, order) => [layer, order]))
   const causes: WeightCause[] = []
@@ -43,7 +45,7 @@ export function compareAttributes(
       order: orders.get(left) ?? 0,
     })
   for (const { reference: left, candidate: right } of pairs) {
-    for (const fault of ownFaults(left, right, views)) report(left, right, fault)
+    for (const fault of ownFaults(left, right, views, usual)) report(left, right, fault)
   }
   const seen = new Set<string>()
   const walk = (values: readonly [string, string], owner: readonly [Layer, Layer]) => {
@@ -65,7 +67,21 @@ export function compareAttributes(
   }
   for (const [left, right] of outputPairs(reference, candidate, views, partners))
     walk([left.value, right.value], [left.layer, right.layer])
-  return causes
+  return joinEqual(causes)
+}
+
+/** The same difference in many layers is one cause, at the first of them. */
+function joinEqual(causes: readonly WeightCause[]): WeightCause[] {
+  const joined = new Map<string, WeightCause[]>()
+  for (const cause of [...causes].sort((a, b) => a.order - b.order)) {
+    const key = `${cause.label} ${cause.detail}`
+    const same = joined.get(key)
+    if (same) same.push(cause)
+    else joined.set(key, [cause])
+  }
+  return [...joined.values()].map((same) =>
+    same.length === 1 ? same[0]! : { ...same[0]!, detail: `${same[0]!.detail}, in ${same.length} layers` },
+  )
 }
 
 /** Both chains begin at partners, at merges, or at the inputs. Else something else differs, reported elsewhere. */
@@ -119,8 +135,13 @@ function outputPairs(
   })
 }
 
-function ownFaults(left: Layer, right: Layer, views: readonly [GraphView, GraphView]): AttributeFault[] {
-  if (left.kind === 'batch-norm' && right.kind === 'batch-norm') return epsilonFault(left, right, 'bn-epsilon')
+function ownFaults(
+  left: Layer,
+  right: Layer,
+  views: readonly [GraphView, GraphView],
+  usual: number | undefined,
+): AttributeFault[] {
+  if (left.kind === 'batch-norm' && right.kind === 'batch-norm') return epsilonFault(left, right, 'bn-epsilon', usual)
   if (left.kind === 'norm' && right.kind === 'norm') return epsilonFault(left, right, 'layernorm-epsilon')
   if (left.kind !== right.kind || (left.kind !== 'conv' && left.kind !== 'conv-transpose')) return []
   const faults: AttributeFault[] = []
@@ -169,17 +190,21 @@ function paddingFault(left: Layer, right: Layer, views: readonly [GraphView, Gra
       ]
 }
 
-function epsilonFault(left: Layer, right: Layer, label: CauseLabel): AttributeFault[] {
-  const [a, b] = [left.attributes.epsilon, right.attributes.epsilon]
+/** @param usual what the reference's framework takes where the file states nothing */
+function epsilonFault(left: Layer, right: Layer, label: CauseLabel, usual?: number): AttributeFault[] {
+  const stated = left.attributes.epsilon
+  const [a, b] = [stated ?? usual, right.attributes.epsilon]
   // float32 makes 9.999999747378752e-6 of 1e-5
   if (a === undefined || b === undefined || Math.abs(a - b) <= 1e-6 * Math.max(a, b)) return []
-  const text = (value: number) => String(Number(value.toPrecision(6)))
-  return [
-    {
-      label,
-      confidence: 0.98,
-      decides: true,
-      detail: `epsilon ${text(b)} in the candidate, ${text(a)} in the reference`,
-    },
-  ]
+  const candidate = `epsilon ${formatEpsilon(b)} in the candidate`
+  return stated !== undefined
+    ? [{ label, confidence: 0.98, decides: true, detail: `${candidate}, ${formatEpsilon(a)} in the reference` }]
+    : [
+        {
+          label,
+          confidence: 0.5,
+          decides: false,
+          detail: `${candidate}; the reference states none, ${formatEpsilon(a)} is its framework's default`,
+        },
+      ]
 }

@@ -26,7 +26,7 @@ const CACHE_BYTES = 256 * 2 ** 20
  * @throws {FormatError} when a file does not hold what its header promised
  */
 export async function compareWeights(reference: WeightSet, candidate: WeightSet): Promise<WeightComparison> {
-  const [left, right] = await prepareBoth(reference, candidate)
+  const [left, right] = await prepareBoth(withKernelSizes(reference), withKernelSizes(candidate))
   const matching: Matching = {
     reference: left,
     candidate: right,
@@ -43,7 +43,7 @@ export async function compareWeights(reference: WeightSet, candidate: WeightSet)
   await pairByStructure(matching)
   const rules = settleLayouts(matching)
   const { causes, notes } = findWeightCauses(matching, rules)
-  causes.push(...compareAttributes(reference.layers, candidate.layers, pairedLayers(matching)))
+  causes.push(...compareAttributes(left.set, right.set, pairedLayers(matching)))
   const order = (draft: Draft) => draft.reference.group.order * 1e6 + draft.reference.index
   const drafts = [...matching.drafts].sort((a, b) => order(a) - order(b))
   const pairs = drafts.map(toPair)
@@ -58,6 +58,20 @@ export async function compareWeights(reference: WeightSet, candidate: WeightSet)
     layerPairs: layerPairs(drafts),
     ...(epsilon === undefined ? {} : { epsilon }),
   }
+}
+
+/** Formats that state a kernel's size by its shape only (TFLite) get it as an attribute. */
+function withKernelSizes(set: WeightSet): WeightSet {
+  const shapes = new Map(set.tensors.map(({ name, shape }) => [name, shape]))
+  const layers = set.layers.map((layer) => {
+    const kernel = layer.weights.find(({ role }) => role === 'kernel')
+    const shape = shapes.get(kernel?.tensor ?? '')
+    const { layout } = kernel ?? {}
+    if (layer.attributes.kernelSize !== undefined || !layout || layout.length !== shape?.length) return layer
+    const kernelSize = [...layout].flatMap((letter, axis) => ('DHW'.includes(letter) ? [shape[axis]!] : []))
+    return kernelSize.length === 0 ? layer : { ...layer, attributes: { ...layer.attributes, kernelSize } }
+  })
+  return { ...set, layers }
 }
 
 function pairedLayers({ partners, reference }: Matching): PairedLayers[] {

@@ -147,7 +147,9 @@ function narrowerType({ sharedZeroBits, largest }: Fingerprint): Dtype | undefin
 
 function isOwned(tensor: Tensor, layer: Layer | undefined, { layers }: WeightSet): boolean {
   if (layer !== undefined) {
-    if (layer.kind === 'add' || layer.kind === 'multiply') return elementCount(tensor.shape) > 1
+    // a vector may be a bias or a folded scale; anchors and masks are constants of the graph
+    if (layer.kind === 'add' || layer.kind === 'multiply')
+      return elementCount(tensor.shape) > 1 && squeeze(tensor.shape).length === 1
     return WEIGHTED.has(layer.kind)
   }
   if (layers.some(({ weights, inputs }) => weights.length > 0 && inputs.length > 0)) return false
@@ -187,6 +189,10 @@ function settleRoles(group: Group): void {
     }
     return
   }
+  const kernels = entries.filter(({ role, dims }) => role === 'kernel' && dims.length > 1)
+  const [vector, another] = entries.filter(({ role }) => role !== 'kernel')
+  if (kernels.length === 1 && vector?.role === 'unknown' && !another && kernels[0]!.dims.includes(vector.count))
+    set(vector, 'bias')
   if (entries.some(({ role }) => role !== 'unknown')) return
   // numbered: Keras `vars/0` .., Caffe `layer/0` ..
   const [first, second] = entries

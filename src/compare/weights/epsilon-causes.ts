@@ -1,10 +1,7 @@
 import { causeAt, type WeightFindings } from './causes.ts'
 import type { Group } from './entry.ts'
-import { TENSORFLOW_FLOOR } from './epsilon.ts'
+import { DEFAULT_EPSILONS, formatEpsilon, TENSORFLOW_FLOOR } from './epsilon.ts'
 import type { Draft, Matching } from './matching.ts'
-
-/** Epsilon of a BatchNorm whose file states none, by framework. */
-const DEFAULT_EPSILONS: Readonly<Record<string, number>> = { pytorch: 1e-5, keras: 1e-3, tensorflow: 1e-3, caffe: 1e-5 }
 
 /**
  * Epsilons that disagree: the one that folded values show against the one that the unfolded side states. Where that
@@ -72,9 +69,4 @@ function normGroup(matching: Matching, { folding }: Draft): Group | undefined {
   return matching[folding.unfolded].entries.find(
     ({ name, role }) => names.has(name) && (role === 'variance' || role === 'mean'),
   )?.group
-}
-
-/** `1e-5`, `1.001e-5`, `0.001`. */
-export function formatEpsilon(value: number): string {
-  return value >= 1e-3 ? String(Number(value.toPrecision(6))) : Number(value.toPrecision(6)).toExponential()
 }

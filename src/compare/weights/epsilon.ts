@@ -90,3 +90,14 @@ export function snapEpsilon({ epsilon, uncertainty }: SolvedEpsilon, stated: rea
   // 9.999999747378752e-6 is what float32 makes of 1e-5
   return WELL_KNOWN_EPSILONS.find((known) => Math.abs(known - first) <= known * 1e-6) ?? first
 }
+
+/**
+ * Epsilon of a BatchNorm whose file states none, by framework. Keras is not among them: ports to it set PyTorch's
+ * value as often as not, and files with its own models state it.
+ */
+export const DEFAULT_EPSILONS: Readonly<Record<string, number>> = { pytorch: 1e-5, caffe: 1e-5 }
+
+/** `1e-5`, `1.001e-5`, `0.001`. */
+export function formatEpsilon(value: number): string {
+  return value >= 1e-3 ? String(Number(value.toPrecision(6))) : Number(value.toPrecision(6)).toExponential()
+}
