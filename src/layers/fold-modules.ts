@@ -37,7 +37,7 @@ export function foldModules(root: ModuleNode, options: FoldOptions): ModuleRow[]
   const rows: ModuleRow[] = []
   // `times`: how many copies of this level the folded rows above stand for
   const visit = (module: ModuleNode, depth: number, times: number) => {
-    const groups = groupSiblings(module.children).flatMap((group) =>
+    const groups = groupSiblings(module.children.filter(holdsSomething)).flatMap((group) =>
       isWorthFolding(group) ? [group] : group.map((one) => [one]),
     )
     for (const group of groups.slice(0, options.maxChildren)) {
@@ -92,6 +92,11 @@ function withoutPrefix(root: ModuleNode): ModuleNode {
 /** Two layers called fc1 and fc2 are better seen one by one; numbered blocks are not. */
 function isWorthFolding(group: readonly ModuleNode[]): boolean {
   return group.length > 2 || /^\d+$/.test(group[0]!.name) || group[0]!.children.length > 0
+}
+
+/** Modules of constants (reshape targets, pads) alone are not worth a row. */
+function holdsSomething({ kinds, parameters, macs, children }: ModuleNode): boolean {
+  return parameters > 0 || (macs ?? 0) > 0 || kinds.length > 0 || children.some(holdsSomething)
 }
 
 function sumMacs(group: readonly ModuleNode[], times: number): { macs?: number } {

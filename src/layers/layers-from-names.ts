@@ -57,7 +57,7 @@ function layerOf(path: string, tensors: readonly Tensor[]): Layer {
   const isNorm = kind === 'batch-norm' || kind === 'norm'
   const channels = kernel?.shape[0]
   return {
-    name: path,
+    name: path || (tensors[0]?.name ?? ''),
     kind,
     op: '',
     weights: found.map(({ tensor, role }): LayerWeight => {

@@ -10,6 +10,7 @@ test.each([
   ['conv1/conv1/kernel:0', ['conv1', 'conv1', 'kernel']],
   ['/layer1/layer1.0/conv1/Conv', ['layer1', '0', 'conv1', 'Conv']],
   ['const:value', ['value']],
+  ['net/a/Relu;net/a/BiasAdd;net/b', ['net', 'a', 'Relu']],
 ])('%s', (name, expected) => {
   expect(splitName(name)).toEqual(expected)
 })

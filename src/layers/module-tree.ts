@@ -69,7 +69,10 @@ export function buildModuleTree(
     const owned = layer.weights.find(({ role }) => role !== 'other') ?? layer.weights[0]
     const ofTensor = owned && usesNames && !constants.has(owned.tensor) ? paths.get(owned.tensor) : undefined
     const path = ofTensor ?? layerPath(layer, usesNames, scopes.get(layer.name))
-    if (!usesNames) for (const { tensor } of layer.weights) if (!moduleOf.has(tensor)) moduleOf.set(tensor, path)
+    for (const { tensor, role } of layer.weights) {
+      // a bias belongs to its kernel, whatever a converter called it
+      if ((!usesNames || role === 'bias') && !moduleOf.has(tensor)) moduleOf.set(tensor, path)
+    }
     if (layer.weights.length > 0 || (layer.macs ?? 0) > 0)
       addLayer(
         enter(root, path, () => {}),

@@ -7,13 +7,14 @@ import { pad, plural, type Style, wrap } from './text.ts'
 export interface RenderInspectionOptions {
   /** width of the terminal */
   readonly columns?: number
-  /** levels of the module tree; default 3 */
+  /** levels of the module tree; default: 3, or fewer where that gives more rows than a screen has */
   readonly depth?: number
 }
 
 /** Rows of a list that a person reads before the rest becomes one line; --json has all. */
 const MAX_ROWS = 12
 const MAX_CHILDREN = 24
+const MAX_TREE_ROWS = 40
 
 /**
  * An inspection for a terminal: what it is and who made it, danger first, then size, inputs and outputs, the module
@@ -26,7 +27,7 @@ export function renderInspection(report: Inspection, style: Style, options: Rend
     renderDanger(report, style, columns),
     renderTotals(report, style, columns),
     renderEnds(report, style, columns),
-    renderModules(report, style, columns, options.depth ?? 3),
+    renderModules(report, style, columns, options.depth),
     renderOperators(report, style, columns),
     renderHealth(report, style, columns),
     renderTied(report, style, columns),
@@ -151,8 +152,10 @@ function renderEnds({ graphs }: Inspection, style: Style, columns: number): stri
   return [title, ...rows].join('\n')
 }
 
-function renderModules({ modules, macs }: Inspection, style: Style, columns: number, depth: number): string {
-  const rows = foldModules(modules, { maxDepth: depth, maxChildren: MAX_CHILDREN })
+function renderModules({ modules, macs }: Inspection, style: Style, columns: number, depth?: number): string {
+  const fold = (maxDepth: number) => foldModules(modules, { maxDepth, maxChildren: MAX_CHILDREN })
+  const rows =
+    depth === undefined ? ([3, 2].map(fold).find(({ length }) => length <= MAX_TREE_ROWS) ?? fold(1)) : fold(depth)
   if (rows.length === 0) return ''
   const hasMacs = macs !== null && rows.some((row) => row.macs)
   const hasShapes = rows.some(({ outputShape }) => outputShape)

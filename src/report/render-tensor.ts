@@ -42,7 +42,7 @@ export function renderTensorReport(report: TensorReport, style: Style, columns =
   if (excerpt.length > 0) {
     const values = excerpt.map((value) => (typeof value === 'number' ? formatNumber(value) : value))
     const rest = statistics.count > excerpt.length ? ' ...' : ''
-    lines.push('', `  first  ${wrap(values.join('  ') + rest, columns, 9)}`)
+    lines.push('', `  first  ${wrap(values.join(' ') + rest, columns, 9)}`)
   }
   return `${lines.join('\n')}\n`
 }
