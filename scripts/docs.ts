@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { type Command, usageLine } from '../src/cli/command.ts'
 import { COMMANDS } from '../src/cli/commands.ts'
 import { optionRows } from '../src/cli/help.ts'
+import { CAUSES } from '../src/compare/vocabulary.ts'
 import { FORMATS } from '../src/formats/registry.ts'
 import { comparisonSchema } from '../src/report/comparison.ts'
 import { inspectionSchema, tensorReportSchema } from '../src/report/inspection.ts'
@@ -17,6 +18,7 @@ const root = join(import.meta.dirname, '..')
 const pages: Readonly<Record<string, string>> = {
   'docs/cli.md': cliPage(),
   'docs/formats.md': formatsPage(),
+  'docs/causes.md': causesPage(),
   'docs/schemas/comparison.schema.json': schemaPage(comparisonSchema, 'Comparison', 'modelwright compare --json'),
   'docs/schemas/inspection.schema.json': schemaPage(inspectionSchema, 'Inspection', 'modelwright inspect --json'),
   'docs/schemas/tensor-report.schema.json': schemaPage(
@@ -81,6 +83,14 @@ function formatsPage(): string {
     ]),
   )
   return `# Formats\n\nMade by \`npm run docs\` from \`src/formats/registry.ts\`; do not edit. A format is recognised by content; names only break ties.\n\n${table}\n`
+}
+
+function causesPage(): string {
+  const table = rows(
+    ['label', 'meaning'],
+    Object.entries(CAUSES).map(([label, meaning]) => [`\`${label}\``, meaning]),
+  )
+  return `# Causes\n\nMade by \`npm run docs\` from \`src/compare/vocabulary.ts\`; do not edit. What a comparison may name in \`causes\`; \`proved\` means that the stated change reproduces the other side.\n\n${table}\n`
 }
 
 function schemaPage(schema: z.ZodType, title: string, source: string): string {

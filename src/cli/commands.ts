@@ -1,5 +1,6 @@
 import type { Command } from './command.ts'
 import { compareCommand } from './compare.ts'
+import { inspectCommand } from './inspect.ts'
 
 /** Every command, in the order in which help lists them. */
-export const COMMANDS: readonly Command[] = [compareCommand]
+export const COMMANDS: readonly Command[] = [inspectCommand, compareCommand]

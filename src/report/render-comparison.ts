@@ -13,7 +13,7 @@ export function renderComparison(report: Comparison, style: Style, columns = 100
     renderVerdict(report, style, columns),
     renderDivergence(report, style, columns),
     renderCauses(report, style, columns),
-    renderWeights(report, style),
+    renderWeights(report, style, columns),
     renderBehaviour(report, style, columns),
     renderGaps(report, style, columns),
   ]
@@ -57,7 +57,7 @@ function renderCauses({ causes, verdict }: Comparison, style: Style, columns: nu
   return [style.bold(verdict === 'mismatch' ? 'Why' : 'Noted'), ...rows, ...more].join('\n')
 }
 
-function renderWeights({ parameters, unpaired, weights }: Comparison, style: Style): string {
+function renderWeights({ parameters, unpaired, weights }: Comparison, style: Style, columns: number): string {
   if (parameters.length === 0 && unpaired.reference.length === 0 && unpaired.candidate.length === 0) return ''
   const groups = new Map<string, { count: number; worst: number }>()
   for (const { relation, transform, maxRel, epsilon } of parameters) {
@@ -84,7 +84,7 @@ function renderWeights({ parameters, unpaired, weights }: Comparison, style: Sty
     )
   if (bad.length > MAX_ROWS) lines.push(`  ${style.dim(`and ${bad.length - MAX_ROWS} more in --json`)}`)
   return [
-    `${style.bold('Weights')}  ${style.dim(weights.reason)}`,
+    `${style.bold('Weights')}  ${style.dim(wrap(weights.reason, columns, 9))}`,
     ...shown,
     ...(rows.length > MAX_ROWS ? [`  ${style.dim(`and ${rows.length - MAX_ROWS} more kinds`)}`] : []),
     ...lines,
@@ -92,7 +92,7 @@ function renderWeights({ parameters, unpaired, weights }: Comparison, style: Sty
 }
 
 function renderBehaviour({ behaviour, outputs, coverage, values }: Comparison, style: Style, columns: number): string {
-  const head = `${style.bold('Behaviour')}  ${style.dim(behaviour.reason)}`
+  const head = `${style.bold('Behaviour')}  ${style.dim(wrap(behaviour.reason, columns, 11))}`
   if (outputs.length === 0) return head
   const rows = outputs
     .slice(0, MAX_ROWS)
@@ -127,7 +127,10 @@ function renderBehaviour({ behaviour, outputs, coverage, values }: Comparison, s
 }
 
 function renderGaps({ notCompared, unpaired, notes }: Comparison, style: Style, columns: number): string {
-  const gaps = notCompared.map(({ what, reason }) => `  ${wrap(`${what}: ${reason}`, columns, 2)}`)
+  // That behaviour was not compared already stands in its own section.
+  const gaps = notCompared
+    .filter(({ what }) => what !== 'behaviour')
+    .map(({ what, reason }) => `  ${wrap(`${what}: ${reason}`, columns, 2)}`)
   const lone = (['reference', 'candidate'] as const).flatMap((side) => {
     const groups = new Map<string, string[]>()
     for (const { name, reason } of unpaired[side]) groups.set(reason, [...(groups.get(reason) ?? []), name])

@@ -98,11 +98,12 @@ async function observeBehaviour(
   anchors: readonly Anchor[],
   options: CompareOptions,
 ): Promise<BehaviourOutcome> {
-  const foreign = [reference, candidate].filter(({ model }) => model.format !== 'onnx')
   const given = (options.inputs?.length ?? 0) > 0
-  if (foreign.length > 0) {
-    const which = foreign.map(({ input, model }) => `${input.path} is ${model.format}`).join(', ')
-    return { reason: `only ONNX models are run, and ${which}${given ? '; the given inputs were not used' : ''}` }
+  if (reference.model.format !== 'onnx' || candidate.model.format !== 'onnx') {
+    const unused = given ? '; the given inputs were not used' : ''
+    return {
+      reason: `not compared: only ONNX models are run, the reference is ${reference.model.format}, the candidate ${candidate.model.format}${unused}`,
+    }
   }
   try {
     const recording = await runPair(reference, candidate, {

@@ -1,0 +1,31 @@
+/**
+ * The SDK. Everything that the command line does is one of these functions: plain data in, plain data out.
+ *
+ * ```ts
+ * import { compare, inspect, openInput } from 'modelwright'
+ * const report = await compare(await openInput('net.onnx'), await openInput('port.onnx'))
+ * ```
+ */
+
+export type { ByteSource } from './bytes/byte-source.ts'
+export { DEFAULT_LIMITS, type Limits } from './bytes/limits.ts'
+export { CAUSES, type CauseLabel } from './compare/vocabulary.ts'
+export { type FormatCode, FormatError, InternalError, ToolError } from './errors.ts'
+export type { Format, ModelInput } from './formats/format.ts'
+export { FORMATS } from './formats/registry.ts'
+export { decodeImage } from './host/decode-image.ts'
+export { type OpenInput, openInput } from './host/open-input.ts'
+export { createSha256 } from './host/sha256.ts'
+export type { Graph, Node, Value } from './model/graph.ts'
+export type { Metadata, Model, TrainingState } from './model/model.ts'
+export { type Comparison, comparisonSchema } from './report/comparison.ts'
+export { renderComparisonPage } from './report/html/comparison-page.ts'
+export { type Inspection, inspectionSchema, type TensorReport, tensorReportSchema } from './report/inspection.ts'
+export { renderComparison } from './report/render-comparison.ts'
+export { renderInspection } from './report/render-inspection.ts'
+export { type CompareOptions, compare } from './tasks/compare.ts'
+export { type InspectOptions, inspect, inspectTensor } from './tasks/inspect.ts'
+export { readModel } from './tasks/open-model.ts'
+export { decodeValues } from './tensor/decode.ts'
+export { DTYPES, type Dtype } from './tensor/dtype.ts'
+export { readTensor, type Tensor } from './tensor/tensor.ts'
