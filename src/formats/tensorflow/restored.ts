@@ -12,9 +12,14 @@ import { readTensor, type Tensor } from '../../tensor/tensor.ts'
 export async function findRestored(graphs: readonly Graph[], tensors: readonly Tensor[]): Promise<Map<string, string>> {
   const found = new Map<string, string>()
   const [main, ...functions] = graphs
+  const callers = new Map<string, Node[]>()
+  for (const node of main?.nodes ?? []) {
+    const called = functionOf(node)
+    if (called !== undefined) callers.set(called, [...(callers.get(called) ?? []).slice(0, MAX_CALLERS - 1), node])
+  }
   for (const body of functions) {
     const restore = body.nodes.find(({ op }) => op === 'RestoreV2')
-    if (main === undefined || restore === undefined) continue
+    if (restore === undefined) continue
     const nodes = new Map(body.nodes.map((node) => [node.name, node]))
     const keys = await listOf(nodes.get(nodeOf(restore.inputs[1])), tensors)
     const keyOfArgument = new Map<string, string>()
@@ -24,16 +29,18 @@ export async function findRestored(graphs: readonly Graph[], tensors: readonly T
       const key = keys[restoredIndex(value, nodes, restore)]
       if (key !== undefined) keyOfArgument.set(argument, key)
     }
-    for (const caller of main.nodes.filter((node) => functionOf(node) === body.name)) {
-      for (const [index, { name }] of body.inputs.entries()) {
-        const key = keyOfArgument.get(name)
-        const variable = caller.inputs[index]
-        if (key !== undefined && variable !== undefined) found.set(variable, key)
+    for (const caller of callers.get(body.name) ?? []) {
+      for (const [index, variable] of caller.inputs.entries()) {
+        const key = keyOfArgument.get(body.inputs[index]?.name ?? '')
+        if (key !== undefined) found.set(variable, key)
       }
     }
   }
   return found
 }
+
+/** A function that restores is called once; a few times more costs nothing, thousands would. */
+const MAX_CALLERS = 8
 
 /**
  * Functions whose arguments are variables get them at the nodes that read an argument: `ReadVariableOp` in a body is
@@ -56,9 +63,10 @@ export function bindArguments(graphs: readonly Graph[], variables: ReadonlyMap<s
       if (body === undefined) continue
       const known = bound.get(body)
       const values = known ?? new Map<string, string | null>()
-      for (const [index, { name }] of body.inputs.entries()) {
-        const tensor = own.get(node.inputs[index] ?? '') ?? null
-        values.set(name, known === undefined || known.get(name) === tensor ? tensor : null)
+      for (const [index, input] of node.inputs.entries()) {
+        const name = body.inputs[index]?.name
+        const tensor = own.get(input) ?? null
+        if (name !== undefined) values.set(name, known === undefined || known.get(name) === tensor ? tensor : null)
       }
       if (known !== undefined) continue
       bound.set(body, values)

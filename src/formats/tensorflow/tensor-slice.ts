@@ -59,6 +59,7 @@ export function placeBox(
   { starts, sizes }: Box,
   width: number,
 ): void {
+  if (part.length === 0) return
   const rank = shape.length
   const run = rank === 0 ? 1 : sizes[rank - 1]!
   const rows = elementCount(sizes.slice(0, -1))
