@@ -16,6 +16,8 @@ const FLOAT32_SLACK = 2e-6
 /**
  * Fits `other = factor[slice] x kernel` by least squares, one factor for each slice of `axis`.
  *
+ * Stops at the first slice that does not fit.
+ *
  * @param kernel already in the layout of `other`
  * @param shape of both
  * @param steps half steps of `other`'s and of the kernel's storage, where they are coarser than float32
@@ -53,7 +55,7 @@ export function fitChannelScale(
     if (!(square > 1e-60)) {
       // a dead slice shows no factor; it must be dead on the other side too
       scale[slice] = Number.NaN
-      if (largest > 1e-12) misfit = Math.max(misfit, 1e9)
+      if (largest > 1e-12) return { axis, scale, uncertainty, misfit: 1e9 }
       continue
     }
     const factor = cross / square
@@ -76,6 +78,7 @@ export function fitChannelScale(
       }
     }
     misfit = Math.max(misfit, worst)
+    if (misfit > 1) return { axis, scale, uncertainty, misfit }
     const error = Math.sqrt((noise + kernelNoise) / 3)
     const length = Math.abs(factor) * Math.sqrt(square)
     uncertainty[slice] = length > 0 ? Math.min(1, error / Math.sqrt(Math.max(1, count)) / length) : 1

@@ -11,8 +11,8 @@ import { pairByStructure } from './pair-structure.ts'
 import { settleLayouts } from './rules.ts'
 import { ValueCache } from './values.ts'
 
-/** Decoded values kept beside those in use; a pair of the largest tensors always fits. */
-const CACHE_BYTES = 256 * 2 ** 20
+/** Decoded values kept beside those in use, so that memory stays near that of the largest pair. */
+const CACHE_BYTES = 64 * 2 ** 20
 
 /**
  * Pairs every stored tensor of two models by value, structure and shape, across formats, names and layouts.

@@ -130,7 +130,7 @@ const ENOUGH_TO_TELL = 16
 /** Values that fit a narrower type throughout were rounded to it once, whatever type stores them now. */
 function markNarrow(entries: readonly Entry[]): void {
   const wide = entries.filter(
-    ({ tensor, print }) => isWideFloat(tensor) && print.constant === undefined && print.nonFinite === 0,
+    ({ tensor, print }) => isWideFloat(tensor) && print.constant === undefined && print.isFinite,
   )
   const types = wide.map(({ print }) => narrowerType(print))
   const everywhere = wide.reduce((sum, { count }) => sum + count, 0) >= ENOUGH_TO_TELL && !types.includes(undefined)

@@ -17,7 +17,8 @@ export interface Fingerprint {
   readonly sumOfSquares: number
   /** sum w^4 / (sum w^2)^2 x count: shape of the distribution, blind to scale */
   readonly kurtosis: number
-  readonly nonFinite: number
+  /** false with a NaN or an infinity */
+  readonly isFinite: boolean
   /** trailing zero bits that all float32 patterns share: 13 for values that float16 holds, 16 for bfloat16 */
   readonly sharedZeroBits: number
 }
@@ -27,20 +28,21 @@ const bitsView = new Uint32Array(view.buffer)
 
 /** Reads `tensor` once, in pieces. */
 export async function fingerprint(tensor: Tensor): Promise<Fingerprint> {
-  const state = { h1: 0, h2: 0, first: Number.NaN, same: true, largest: 0, s2: 0, s4: 0, nonFinite: 0, bits: 0, n: 0 }
+  const state: State = { h1: 0, h2: 0, first: 0, differ: 0, largest: 0, s2: 0, s4: 0, bits: 0, n: 0 }
   for await (const piece of tensor.stream()) {
     const values = decodePiece(tensor, piece, state.n)
     for (let start = 0; start < values.length; start += view.length) absorb(state, values, start)
   }
   const count = elementCount(tensor.shape)
+  bitsView[0] = state.first
   return {
     count,
     multiset: `${count}:${state.h1 >>> 0}:${state.h2 >>> 0}`,
-    constant: state.n > 0 && state.same ? state.first : undefined,
-    largest: state.largest,
+    constant: state.n > 0 && state.differ === 0 ? view[0] : undefined,
+    largest: Math.sqrt(state.largest),
     sumOfSquares: state.s2,
     kurtosis: state.s2 > 0 ? (state.s4 / state.s2 / state.s2) * count : 0,
-    nonFinite: state.nonFinite,
+    isFinite: Number.isFinite(state.s2),
     sharedZeroBits: state.bits === 0 ? 32 : 31 - Math.clz32(state.bits & -state.bits),
   }
 }
@@ -48,46 +50,57 @@ export async function fingerprint(tensor: Tensor): Promise<Fingerprint> {
 interface State {
   h1: number
   h2: number
+  /** bit pattern of the first element */
   first: number
-  same: boolean
+  /** bits in which any element differs from the first */
+  differ: number
+  /** squared */
   largest: number
   s2: number
   s4: number
-  nonFinite: number
+  /** bits that any element has set */
   bits: number
   n: number
 }
 
+/** The hot loop: every element of both models passes here once. Integers and doubles stay apart for the compiler. */
 function absorb(state: State, values: Values, start: number): void {
   const length = Math.min(view.length, values.length - start)
   view.set(values.subarray(start, start + length))
-  let { h1, h2, same, largest, s2, s4, bits } = state
-  if (state.n === 0) state.first = view[0]!
-  const { first } = state
+  let h1 = state.h1 | 0
+  let h2 = state.h2 | 0
+  let bits = state.bits | 0
+  let differ = state.differ | 0
+  let { largest, s2, s4 } = state
+  if (state.n === 0) state.first = bitsView[0] === NEGATIVE_ZERO ? 0 : bitsView[0]!
+  const first = state.first | 0
   for (let k = 0; k < length; k++) {
     const value = view[k]!
-    let x = bitsView[k]!
-    if (value === 0) x = 0 // negative zero is zero
+    let x = bitsView[k]! | 0
+    if (x === (NEGATIVE_ZERO | 0)) x = 0
     bits |= x
+    differ |= x ^ first
     x = Math.imul(x ^ (x >>> 16), 0x85ebca6b)
     x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35)
     x ^= x >>> 16
     h1 = (h1 + x) | 0
     h2 = (h2 + Math.imul(x ^ 0x9e3779b9, x | 1)) | 0
-    if (value !== first) same = false
-    const size = value < 0 ? -value : value
-    if (!(size < Number.POSITIVE_INFINITY)) {
-      state.nonFinite++
-      continue
-    }
-    if (size > largest) largest = size
     const square = value * value
     s2 += square
     s4 += square * square
+    if (square > largest) largest = square
   }
   state.n += length
-  Object.assign(state, { h1, h2, same, largest, s2, s4, bits })
+  state.h1 = h1
+  state.h2 = h2
+  state.bits = bits
+  state.differ = differ
+  state.largest = largest
+  state.s2 = s2
+  state.s4 = s4
 }
+
+const NEGATIVE_ZERO = 0x80000000
 
 /** Blind to scale per slice: what survives when each output channel is multiplied by its own factor. */
 export interface AxisSignature {
@@ -99,13 +112,13 @@ export interface AxisSignature {
 
 const QUANTILES = 17
 
-/** One signature per axis of more than one slice. Costs one pass per axis. */
-export function axisSignatures(values: Values, shape: readonly number[]): AxisSignature[] {
+/** One signature per axis of one of these sizes. Costs one pass per axis. */
+export function axisSignatures(values: Values, shape: readonly number[], sizes: ReadonlySet<number>): AxisSignature[] {
   const signatures: AxisSignature[] = []
   let inner = values.length
   for (const [axis, size] of shape.entries()) {
     inner /= size
-    if (size === 1) continue
+    if (size === 1 || !sizes.has(size)) continue
     const squares = new Float64Array(size)
     const fourths = new Float64Array(size)
     for (let base = 0, slice = 0; base < values.length; base += inner, slice = slice + 1 === size ? 0 : slice + 1) {

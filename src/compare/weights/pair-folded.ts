@@ -74,8 +74,9 @@ export async function pairFolded(matching: Matching, unfolded: Side): Promise<Fo
 async function findFoldedKernels(matching: Matching, side: Side, norms: readonly BatchNorm[]): Promise<FoldedKernel[]> {
   const other = side === 'reference' ? 'candidate' : 'reference'
   const isKernel = (entry: Entry) => entry.dims.length >= 2 && entry.print.constant === undefined
-  const left = await withSignatures(matching, freeEntries(matching, side).filter(isKernel))
-  const right = await withSignatures(matching, freeEntries(matching, other).filter(isKernel))
+  const sizes = new Set(norms.map(({ size }) => size))
+  const left = await withSignatures(matching, freeEntries(matching, side).filter(isKernel), sizes)
+  const right = await withSignatures(matching, freeEntries(matching, other).filter(isKernel), sizes)
   const ideas: { unfolded: Entry; folded: Entry; cost: number }[] = []
   for (const unfolded of left) {
     for (const folded of right) {
@@ -108,10 +109,13 @@ async function findFoldedKernels(matching: Matching, side: Side, norms: readonly
   return found
 }
 
-async function withSignatures(matching: Matching, entries: readonly Entry[]) {
+async function withSignatures(matching: Matching, entries: readonly Entry[], sizes: ReadonlySet<number>) {
   const found: { entry: Entry; signatures: AxisSignature[] }[] = []
   for (const entry of entries)
-    found.push({ entry, signatures: axisSignatures(await matching.cache.load(entry.tensor), entry.tensor.shape) })
+    found.push({
+      entry,
+      signatures: axisSignatures(await matching.cache.load(entry.tensor), entry.tensor.shape, sizes),
+    })
   return found
 }
 

@@ -37,7 +37,7 @@ export async function pairRounded(matching: Matching): Promise<void> {
   }
 }
 
-const isInformative = ({ print }: Entry) => print.constant === undefined && print.nonFinite === 0
+const isInformative = ({ print }: Entry) => print.constant === undefined && print.isFinite
 
 const isCoarse = (entry: Entry) => halfStepOf(entry) !== undefined
 
