@@ -1,4 +1,4 @@
-import { type ByteSource, streamRange } from './byte-source.ts'
+import type { ByteSource } from './byte-source.ts'
 
 /** A running digest; `hex` ends it. */
 export interface Hasher {
@@ -23,7 +23,12 @@ export async function hashSource(
   onBytes: (count: number) => void = () => {},
 ): Promise<string> {
   const hasher = createHasher()
-  for await (const chunk of streamRange(source, { offset: 0, length: source.size }, HASH_CHUNK_BYTES)) {
+  const readAt = (offset: number) => source.read(offset, Math.min(HASH_CHUNK_BYTES, source.size - offset))
+  // The disk works on the next piece while this one is hashed.
+  let next = readAt(0)
+  for (let offset = 0; offset < source.size; offset += HASH_CHUNK_BYTES) {
+    const chunk = await next
+    if (offset + chunk.length < source.size) next = readAt(offset + chunk.length)
     hasher.update(chunk)
     onBytes(chunk.length)
   }

@@ -26,7 +26,8 @@ export async function openFileSource(path: string, name = path): Promise<FileSou
     size,
     async read(offset, length) {
       checkRange({ name, size }, offset, length)
-      const bytes = new Uint8Array(length)
+      // Not zeroed: it is filled to the end, or not returned.
+      const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
       let done = 0
       while (done < length) {
         const { bytesRead } = await handle.read(bytes, done, length - done, offset + done).catch(refuse)
