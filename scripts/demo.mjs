@@ -1,11 +1,11 @@
 // The main job on real files: a PyTorch network against its Keras port, which pads one convolution differently.
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
 
 const root = join(import.meta.dirname, '..')
 const started = performance.now()
-if (!existsSync(join(root, 'dist/cli/main.js'))) await import('./build.mjs')
+await import('./build.mjs')
 
 const page = 'demo-output/comparison.html'
 mkdirSync(join(root, 'demo-output'), { recursive: true })
