@@ -79,7 +79,7 @@ function parameter(pair: WeightPair): Comparison['parameters'][number] {
     maxAbs: finiteOrNull(pair.maxAbs),
     maxRel: finiteOrNull(pair.maxRel),
     accepted: pair.accepted,
-    ...(pair.folding ? { epsilon: pair.folding.epsilon } : {}),
+    ...(pair.folding?.epsilon === undefined ? {} : { epsilon: pair.folding.epsilon }),
     ...(pair.detail === undefined ? {} : { detail: pair.detail }),
     referenceTensors: [...pair.referenceTensors],
     candidateTensors: [...pair.candidateTensors],

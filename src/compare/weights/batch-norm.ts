@@ -2,13 +2,13 @@ import type { Entry, Group, PreparedSet } from './entry.ts'
 import type { Values } from './transform.ts'
 import type { ValueCache } from './values.ts'
 
-/** The stored tensors of one BatchNorm. */
+/** The stored tensors of one BatchNorm; a scale and shift that stand for one have no mean and variance. */
 export interface BatchNorm {
   readonly group: Group
   readonly gamma?: Entry
   readonly beta?: Entry
-  readonly mean: Entry
-  readonly variance: Entry
+  readonly mean?: Entry
+  readonly variance?: Entry
   /** Caffe: stored mean and variance are divided by it */
   readonly scaleFactor?: Entry
   readonly size: number
@@ -69,15 +69,16 @@ export async function loadBatchNorm(norm: BatchNorm, cache: ValueCache): Promise
   const load = async (entry: Entry | undefined, otherwise: number): Promise<Values> =>
     entry ? cache.load(entry.tensor) : new Float32Array(norm.size).fill(otherwise)
   const factor = norm.scaleFactor ? (await cache.load(norm.scaleFactor.tensor))[0]! : 1
-  const divided = async (entry: Entry) => {
+  const divided = async (entry: Entry | undefined, otherwise: number) => {
+    if (entry === undefined) return new Float32Array(norm.size).fill(otherwise)
     const values = await cache.load(entry.tensor)
     return factor === 1 ? values : Float64Array.from(values, (value) => (factor === 0 ? 0 : value / factor))
   }
   return {
     gamma: await load(norm.gamma, 1),
     beta: await load(norm.beta, 0),
-    mean: await divided(norm.mean),
-    variance: await divided(norm.variance),
+    mean: await divided(norm.mean, 0),
+    variance: await divided(norm.variance, 1),
   }
 }
 

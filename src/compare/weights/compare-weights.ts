@@ -41,6 +41,7 @@ export async function compareWeights(reference: WeightSet, candidate: WeightSet)
   await pairRounded(matching)
   const folded = [await pairFolded(matching, 'reference'), await pairFolded(matching, 'candidate')]
   await pairByStructure(matching)
+  for (const side of ['reference', 'candidate'] as const) markCopies(matching, side)
   const rules = settleLayouts(matching)
   const { causes, notes } = findWeightCauses(matching, rules)
   causes.push(...compareAttributes(left.set, right.set, pairedLayers(matching)))
@@ -140,6 +141,19 @@ function unpairedOf(matching: Matching, side: Side): UnpairedTensor[] {
     matters,
     reason,
   }))
+}
+
+/** What holds the values of a tensor that is accounted for (tied weights, variables listed twice) is its copy. */
+function markCopies(matching: Matching, side: Side): void {
+  const { taken, copies } = matching
+  const { entries } = matching[side]
+  const known = new Map<string, string>()
+  for (const entry of entries)
+    if (taken.has(entry) && entry.print.constant === undefined) known.set(entry.print.multiset, entry.name)
+  for (const entry of entries) {
+    const original = known.get(entry.print.multiset)
+    if (!taken.has(entry) && original !== undefined && !copies.has(entry)) copies.set(entry, original)
+  }
 }
 
 function whyUnpaired(matching: Matching, entry: Entry): { matters: boolean; reason: string } {

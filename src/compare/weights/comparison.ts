@@ -65,8 +65,8 @@ export interface Folding {
   readonly unfolded: Side
   /** the tensors of the BatchNorm that enter */
   readonly batchNorm: readonly string[]
-  /** value used; a well-known number where that explains the values as well as the solved one */
-  readonly epsilon: number
+  /** value used; a well-known number where that explains the values as well as the solved one; none in a scale and shift */
+  readonly epsilon?: number
   /** as solved from the values alone, with its uncertainty; undefined where no channel shows it */
   readonly solved?: { readonly epsilon: number; readonly uncertainty: number }
 }

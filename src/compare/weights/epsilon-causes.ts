@@ -1,4 +1,5 @@
 import { causeAt, type WeightFindings } from './causes.ts'
+import type { Folding } from './comparison.ts'
 import type { Group } from './entry.ts'
 import { DEFAULT_EPSILONS, formatEpsilon, TENSORFLOW_FLOOR } from './epsilon.ts'
 import type { Draft, Matching } from './matching.ts'
@@ -12,25 +13,26 @@ export function findEpsilonCauses(matching: Matching): WeightFindings {
   const notes = new Set<string>()
   for (const draft of matching.drafts) {
     const { folding } = draft
-    if (folding === undefined || !draft.accepted) continue
+    const found = folding?.epsilon
+    if (folding === undefined || found === undefined || !draft.accepted) continue
     const { unfolded } = folding
     const group = normGroup(matching, draft)
     const stated = group?.layer?.attributes.epsilon
     const other = unfolded === 'reference' ? 'candidate' : 'reference'
     const expected = stated ?? DEFAULT_EPSILONS[matching[unfolded].set.framework ?? '']
-    if (expected === undefined || agree(expected, folding)) continue
-    if (Math.abs(folding.epsilon - TENSORFLOW_FLOOR) < 1e-9 && expected < TENSORFLOW_FLOOR) {
+    if (expected === undefined || agree(expected, found, folding.solved)) continue
+    if (Math.abs(found - TENSORFLOW_FLOOR) < 1e-9 && expected < TENSORFLOW_FLOOR) {
       notes.add(
         `BatchNorm was folded in the ${other} with epsilon 1.001e-5 for ${formatEpsilon(expected)}: TensorFlow's fused kernel takes nothing smaller`,
       )
       continue
     }
-    const key = `${expected}:${folding.epsilon}:${stated !== undefined}`
+    const key = `${expected}:${found}:${stated !== undefined}`
     const fault = byFault.get(key) ?? {
       draft,
       layers: new Set<string>(),
       stated: expected,
-      found: folding.epsilon,
+      found,
       sure: stated !== undefined,
     }
     fault.layers.add(group?.name ?? draft.reference.group.name)
@@ -57,7 +59,7 @@ export function findEpsilonCauses(matching: Matching): WeightFindings {
   return { causes, notes: [...notes] }
 }
 
-function agree(expected: number, { epsilon, solved }: NonNullable<Draft['folding']>): boolean {
+function agree(expected: number, epsilon: number, solved: Folding['solved']): boolean {
   if (Math.abs(expected - epsilon) <= 1e-6 * expected) return true
   return solved === undefined ? false : Math.abs(expected - solved.epsilon) <= 4 * solved.uncertainty
 }

@@ -107,6 +107,7 @@ function commitAffine(matching: Matching, unfolded: Side, found: Affine): void {
   })
   const scaling = [norm.gamma, norm.variance].filter((entry) => entry !== undefined)
   const principal = norm.gamma ?? norm.variance
+  if (principal === undefined) return
   const expected = channelScale(values, epsilon)
   commit(
     matching,
@@ -130,7 +131,7 @@ function commitAffine(matching: Matching, unfolded: Side, found: Affine): void {
   const drafts = ideas.flatMap((idea) =>
     vectors.map(({ entry, actual }) =>
       draftFolded(unfolded, {
-        principal: norm.beta ?? norm.mean,
+        principal: norm.beta ?? norm.mean ?? principal,
         folded: entry,
         inputs: idea.inputs,
         expected: idea.expected,

@@ -27,7 +27,7 @@ export async function commitBias(matching: Matching, side: Side, idea: BiasIdea)
     (entry) => entry !== near && entry.count === norm.size && entry.dims.length <= 1,
   )
   const vectors = freeEntries(matching, other).filter((entry) => entry.count === norm.size && entry.dims.length <= 1)
-  const principal = bias ?? norm.beta ?? norm.mean
+  const principal = bias ?? norm.beta ?? norm.mean ?? norm.gamma
   let best: { entry: Entry; actual: Values; gap: number } | undefined
   for (const entry of mate && !matching.taken.has(mate) && mate.role === 'bias' ? [mate] : vectors) {
     const actual = await matching.cache.load(entry.tensor)
@@ -35,7 +35,7 @@ export async function commitBias(matching: Matching, side: Side, idea: BiasIdea)
     for (let k = 0; k < actual.length; k++) gap = Math.max(gap, Math.abs(actual[k]! - expected[k]!))
     if (best === undefined || gap < best.gap) best = { entry, actual, gap }
   }
-  if (best === undefined) return false
+  if (best === undefined || principal === undefined) return false
   const draft = draftFolded(side, {
     principal,
     folded: best.entry,

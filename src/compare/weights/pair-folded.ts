@@ -13,6 +13,7 @@ import { combineEpsilons, type SolvedEpsilon, scaleMisfit, snapEpsilon, solveEps
 import { type AxisSignature, axisSignatures, signatureDistance } from './fingerprint.ts'
 import { draftFolded } from './folded-draft.ts'
 import { reversedTransforms } from './layouts.ts'
+import { findLooseNorm } from './loose-norms.ts'
 import { affinity, commit, freeEntries, hintsFor, type Matching } from './matching.ts'
 import { pairAffine } from './pair-affine.ts'
 import { commitBias } from './pair-bias.ts'
@@ -30,7 +31,10 @@ interface FoldedKernel {
   readonly axis: number
   readonly norm: BatchNorm
   readonly values: BatchNormValues
-  readonly solved: SolvedEpsilon
+  /** undefined for a scale and shift, which hold no epsilon */
+  readonly solved?: SolvedEpsilon
+  /** the convolution's own bias, where it was found apart from its kernel */
+  readonly bias?: Entry
   readonly fit: ScaleFit
 }
 
@@ -48,33 +52,32 @@ export interface FoldingFound {
  * bias must then be what these give.
  */
 export async function pairFolded(matching: Matching, unfolded: Side): Promise<FoldingFound | undefined> {
-  const free = (entry: Entry) => !matching.taken.has(entry)
-  const norms = findBatchNorms(matching[unfolded]).filter((norm) => free(norm.mean) && free(norm.variance))
-  if (norms.length === 0) return undefined
+  const isFree = (norm: BatchNorm) => batchNormEntries(norm).every((entry) => !matching.taken.has(entry))
+  const norms = findBatchNorms(matching[unfolded]).filter(isFree)
   const kernels = await findFoldedKernels(matching, unfolded, norms)
   const stated = norms.flatMap(({ statedEpsilon }) => statedEpsilon ?? [])
   const affine = await pairAffine(
     matching,
     unfolded,
-    norms.filter((norm) => !kernels.some((kernel) => kernel.norm === norm)),
+    norms.filter((norm) => !kernels.some((kernel) => sharesTensor(kernel.norm, norm))),
   )
-  const combined = combineEpsilons([...kernels.map(({ solved }) => solved), ...affine.map(({ solved }) => solved)])
+  const combined = combineEpsilons([...kernels, ...affine].flatMap(({ solved }) => solved ?? []))
   const epsilon = combined === undefined ? undefined : snapEpsilon(combined, stated)
-  for (const kernel of kernels) await commitKernel(matching, unfolded, kernel, epsilon!)
+  for (const kernel of kernels) await commitKernel(matching, unfolded, kernel, epsilon ?? 0)
   for (const each of affine) each.commit(epsilon!)
-  await pairBiasesAlone(
-    matching,
-    unfolded,
-    norms.filter((norm) => free(norm.mean)),
-    epsilon ?? stated[0],
-  )
+  await pairBiasesAlone(matching, unfolded, norms.filter(isFree), epsilon ?? stated[0])
   return epsilon === undefined ? undefined : { unfolded, epsilon }
 }
+
+const sharesTensor = (a: BatchNorm, b: BatchNorm) =>
+  batchNormEntries(a).some((entry) => batchNormEntries(b).includes(entry))
 
 async function findFoldedKernels(matching: Matching, side: Side, norms: readonly BatchNorm[]): Promise<FoldedKernel[]> {
   const other = side === 'reference' ? 'candidate' : 'reference'
   const isKernel = (entry: Entry) => entry.dims.length >= 2 && entry.print.constant === undefined
-  const sizes = new Set(norms.map(({ size }) => size))
+  const vectors = freeEntries(matching, side).filter(({ dims }) => dims.length === 1)
+  const sizes = new Set([...norms.map(({ size }) => size), ...vectors.map(({ count }) => count)])
+  if (sizes.size === 0) return []
   const left = await withSignatures(matching, freeEntries(matching, side).filter(isKernel), sizes)
   const right = await withSignatures(matching, freeEntries(matching, other).filter(isKernel), sizes)
   const ideas: { unfolded: Entry; folded: Entry; cost: number }[] = []
@@ -100,10 +103,10 @@ async function findFoldedKernels(matching: Matching, side: Side, norms: readonly
   for (const norm of norms) loaded.set(norm, await loadBatchNorm(norm, matching.cache))
   for (const { unfolded, folded } of ideas) {
     if (used.has(unfolded) || used.has(folded)) continue
-    const left = norms.filter((norm) => !used.has(norm))
-    const kernel = await explain(matching, unfolded, folded, left, loaded)
+    const left = norms.filter((norm) => !batchNormEntries(norm).some((entry) => used.has(entry)))
+    const kernel = await explain(matching, side, [unfolded, folded], { norms: left, loaded, sizes, used })
     if (kernel === undefined) continue
-    used.add(unfolded).add(folded).add(kernel.norm)
+    for (const entry of [unfolded, folded, kernel.bias, ...batchNormEntries(kernel.norm)]) used.add(entry)
     found.push(kernel)
   }
   return found
@@ -125,12 +128,19 @@ function nearestAxes(left: readonly AxisSignature[], right: readonly AxisSignatu
   return nearest
 }
 
+interface Explanations {
+  readonly norms: readonly BatchNorm[]
+  readonly loaded: ReadonlyMap<BatchNorm, BatchNormValues>
+  /** output channels that a BatchNorm or its pieces could have */
+  readonly sizes: ReadonlySet<number>
+  readonly used: ReadonlySet<unknown>
+}
+
 async function explain(
   matching: Matching,
-  unfolded: Entry,
-  folded: Entry,
-  norms: readonly BatchNorm[],
-  loaded: ReadonlyMap<BatchNorm, BatchNormValues>,
+  side: Side,
+  [unfolded, folded]: readonly [Entry, Entry],
+  { norms, loaded, sizes, used }: Explanations,
 ): Promise<FoldedKernel | undefined> {
   const from = unfolded.tensor.shape
   const to = folded.tensor.shape
@@ -144,7 +154,7 @@ async function explain(
     for (const transform of tier()) {
       const moved = applyTransform(kernel, from, transform)
       for (const [axis, size] of to.entries()) {
-        if (size < 2 || size === folded.count || !norms.some((norm) => norm.size === size)) continue
+        if (size < 2 || size === folded.count || !sizes.has(size)) continue
         const fit = fitChannelScale(moved, other, to, axis, steps)
         if (fit.misfit <= 1) fits.push({ transform, fit })
       }
@@ -159,7 +169,7 @@ async function explain(
         return solved && solved.misfit <= 1 ? [{ norm, values, solved, near: distanceInGraph(unfolded, norm) }] : []
       })
       .sort((a, b) => a.near - b.near || a.solved.misfit - b.solved.misfit)
-    const [best] = choices
+    const best = choices[0] ?? (await findLooseNorm(matching, side, fit, [unfolded, folded], used))
     if (best === undefined) continue
     const transforms = fits.filter((each) => each.fit.axis === fit.axis).map(({ transform }) => transform)
     return { unfolded, folded, transforms, axis: fit.axis, ...best, fit }
@@ -176,13 +186,14 @@ function distanceInGraph(kernel: Entry, norm: BatchNorm): number {
 
 async function commitKernel(matching: Matching, side: Side, kernel: FoldedKernel, epsilon: number): Promise<void> {
   const { unfolded, folded, transforms, norm, values, solved, axis } = kernel
-  const own = scaleMisfit(values, kernel.fit, epsilon) <= 1 ? epsilon : snapEpsilon(solved, [])
+  const fits = solved !== undefined && scaleMisfit(values, kernel.fit, epsilon) <= 1
+  const own = solved === undefined ? 0 : fits ? epsilon : snapEpsilon(solved, [])
   const scale = channelScale(values, own)
   const folding = (entries: readonly Entry[]): Folding => ({
     unfolded: side,
     batchNorm: entries.map(({ name }) => name),
-    epsilon: own,
-    ...(solved.uncertainty < 0.5 * solved.epsilon
+    ...(solved === undefined ? {} : { epsilon: own }),
+    ...(solved && solved.uncertainty < 0.5 * solved.epsilon
       ? { solved: { epsilon: solved.epsilon, uncertainty: solved.uncertainty } }
       : {}),
   })
@@ -201,9 +212,11 @@ async function commitKernel(matching: Matching, side: Side, kernel: FoldedKernel
     folding: folding(scaling),
   })
   commit(matching, draft)
-  const bias = unfolded.group.entries.find(
-    (entry) => entry.role === 'bias' && entry.count === norm.size && !matching.taken.has(entry),
-  )
+  const bias =
+    kernel.bias ??
+    unfolded.group.entries.find(
+      (entry) => entry.role === 'bias' && entry.count === norm.size && !matching.taken.has(entry),
+    )
   await commitBias(matching, side, {
     norm,
     values,
