@@ -12,7 +12,10 @@ const ROOMS: Readonly<Record<string, { imports: readonly string[]; outside?: rea
   layers: { imports: ['bytes', 'encoding', 'model', 'tensor'] },
   compare: { imports: ['encoding', 'layers', 'model', 'tensor'] },
   images: { imports: ['bytes', 'tensor'] },
-  execute: { imports: ['bytes', 'encoding', 'model', 'tensor'], outside: ['node:worker_threads', 'onnxruntime-node', 'tsx/esm/api'] },
+  execute: {
+    imports: ['bytes', 'encoding', 'model', 'tensor'],
+    outside: ['node:worker_threads', 'onnxruntime-node', 'tsx/esm/api'],
+  },
   report: { imports: ['encoding', 'model', 'tensor', 'layers', 'compare'], outside: ['zod', 'picocolors'] },
   tasks: {
     imports: ['bytes', 'encoding', 'tensor', 'model', 'formats', 'layers', 'compare', 'images', 'execute', 'report'],
