@@ -7,7 +7,7 @@ import type { Draft, Matching } from './matching.ts'
 import { pairEqual } from './pair-equal.ts'
 import { pairFolded } from './pair-folded.ts'
 import { pairRounded } from './pair-rounded.ts'
-import { pairByStructure } from './pair-structure.ts'
+import { pairByStructure, pairCertainConstants } from './pair-structure.ts'
 import { settleLayouts } from './rules.ts'
 import { ValueCache } from './values.ts'
 
@@ -39,6 +39,7 @@ export async function compareWeights(reference: WeightSet, candidate: WeightSet)
   }
   await pairEqual(matching)
   await pairRounded(matching)
+  await pairCertainConstants(matching)
   const folded = [await pairFolded(matching, 'reference'), await pairFolded(matching, 'candidate')]
   await pairByStructure(matching)
   for (const side of ['reference', 'candidate'] as const) markCopies(matching, side)

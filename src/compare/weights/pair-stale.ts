@@ -16,6 +16,8 @@ export async function pairBiasesAlone(
   epsilon: number | undefined,
 ): Promise<void> {
   for (const norm of norms) {
+    // an untrained BatchNorm shifts by nothing: any zero bias would do
+    if (batchNormEntries(norm).every(({ print }) => print.constant !== undefined)) continue
     const values = await loadBatchNorm(norm, matching.cache)
     const { groups } = matching[side]
     const before = groups[groups.indexOf(norm.group) - 1]

@@ -18,29 +18,48 @@ export async function pairByStructure(matching: Matching): Promise<void> {
   await pairInOrder(matching, (entry) => entry.dims.length < 2 && entry.owned && entry.count > 1)
 }
 
-async function pairWithinLayers(matching: Matching): Promise<void> {
+/**
+ * Pairs equal constants that belong together beyond doubt, before folding looks for what is left: those of the same
+ * name, the same role in layers that correspond, and statistics of a BatchNorm that was never trained.
+ */
+export async function pairCertainConstants(matching: Matching): Promise<void> {
+  const isConstant = ({ print }: Entry) => print.constant !== undefined
+  await pairByName(matching, isConstant)
+  await pairWithinLayers(matching, isConstant)
+  await pairConstants(matching, ({ role }) => role === 'mean' || role === 'variance')
+  await pairWithinLayers(matching, isConstant)
+}
+
+const isEqualConstant = (reference: Entry, candidate: Entry) => reference.print.multiset === candidate.print.multiset
+
+async function pairWithinLayers(matching: Matching, wanted?: (entry: Entry) => boolean): Promise<void> {
   for (const reference of freeEntries(matching, 'reference')) {
     const group = matching.partners.get(reference.group)
-    if (group === undefined || reference.role === 'unknown') continue
+    if (group === undefined || reference.role === 'unknown' || wanted?.(reference) === false) continue
     const [candidate, second] = group.entries.filter(
       (entry) => entry.role === reference.role && isAlike(reference, entry) && !matching.taken.has(entry),
     )
-    if (candidate && !second) await pairAnyhow(matching, reference, candidate, 'structure')
+    if (!candidate || second || (wanted && !isEqualConstant(reference, candidate))) continue
+    await pairAnyhow(matching, reference, candidate, 'structure')
   }
 }
 
-async function pairByName(matching: Matching): Promise<void> {
+async function pairByName(matching: Matching, wanted?: (entry: Entry) => boolean): Promise<void> {
   const named = new Map(freeEntries(matching, 'candidate').map((entry) => [entry.name, entry]))
   for (const reference of freeEntries(matching, 'reference')) {
     const candidate = named.get(reference.name)
-    if (candidate && isAlike(reference, candidate)) await pairAnyhow(matching, reference, candidate, 'name')
+    if (!candidate || !isAlike(reference, candidate)) continue
+    if (wanted && !(wanted(reference) && isEqualConstant(reference, candidate))) continue
+    await pairAnyhow(matching, reference, candidate, 'name')
   }
 }
 
 /** All zeros, all ones, single values: equal ones are interchangeable, so a free choice among them is stated. */
-async function pairConstants(matching: Matching): Promise<void> {
-  const left = freeEntries(matching, 'reference').filter(({ print }) => print.constant !== undefined)
-  const right = freeEntries(matching, 'candidate').filter(({ print }) => print.constant !== undefined)
+async function pairConstants(matching: Matching, wanted: (entry: Entry) => boolean = () => true): Promise<void> {
+  const left = freeEntries(matching, 'reference').filter((entry) => entry.print.constant !== undefined && wanted(entry))
+  const right = freeEntries(matching, 'candidate').filter(
+    (entry) => entry.print.constant !== undefined && wanted(entry),
+  )
   const fits = (reference: Entry, candidate: Entry) =>
     candidate.print.multiset === reference.print.multiset &&
     isAlike(reference, candidate) &&
