@@ -102,4 +102,4 @@ export function printTable(heading: readonly string[], rows: readonly (readonly 
 
 export const megabytes = (bytes: number) => (bytes / 1e6).toFixed(0)
 /** `x` as people compare: `0.41 x`, `12 x`. */
-export const ratio = (x: number) => `${x >= 10 ? x.toFixed(0) : x.toPrecision(2)} x`
+export const ratio = (x: number) => `${x >= 10 ? x.toFixed(0) : x >= 0.1 ? x.toFixed(2) : x.toPrecision(2)} x`

@@ -2,7 +2,7 @@
  * Feeds damaged model files to every reader: `npm run fuzz`.
  *
  * Starts from the repository's fixtures, changes them, and keeps what reaches new code or a new kind of error as a
- * start for further changes. A case is: recognise, read, validate, stream every value. It fails when it ends in
+ * start for further changes. A case is: recognise, read, validate, stream every value, inspect. It fails when it ends in
  * anything but a result or a FormatError, takes over a second, or takes more memory than stated; the input is then
  * kept for `--replay`. docs/robustness.md tells more.
  */

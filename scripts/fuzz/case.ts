@@ -1,5 +1,8 @@
 import { DEFAULT_LIMITS, type Limits } from '../../src/bytes/limits.ts'
 import { FormatError, ToolError } from '../../src/errors.ts'
+import { renderInspection } from '../../src/report/render-inspection.ts'
+import { PLAIN } from '../../src/report/text.ts'
+import { inspect } from '../../src/tasks/inspect.ts'
 import { readModel } from '../../src/tasks/open-model.ts'
 import { memoryInput } from '../../test/memory-input.ts'
 import { allocated, OverMemory, restartAllocations } from './allocations.ts'
@@ -43,7 +46,7 @@ const MAX_STREAMED_BYTES = 64 << 20
 export const MAX_CASE_BYTES = 256 << 20
 
 /**
- * Recognises, reads and validates `input`, streams every value and reads every listing.
+ * Recognises, reads and validates `input`, streams every value, reads every listing, and inspects and prints it.
  *
  * Memory is the larger of two upper bounds: bytes asked for in arrays of 64 KiB or more, freed or not; and growth of
  * heap and buffers from before the case to after it.
@@ -94,8 +97,9 @@ async function readEverything(input: FuzzCase): Promise<string> {
     if (!whole) break
   }
   for (const listing of model.listings ?? []) await listing.read()
-  // Plain data must stay plain: what a report will do with it.
-  JSON.stringify([model.metadata, model.training, model.references, model.warnings])
+  const report = await inspect(memoryInput(input.files, input.main), { limits: FUZZ_LIMITS, health: left > 0 })
+  JSON.stringify(report)
+  renderInspection(report, PLAIN)
   return [model.format, model.variant ?? '', ...new Set(model.warnings.map(({ code }) => code))].join(' ')
 }
 
