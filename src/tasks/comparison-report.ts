@@ -160,10 +160,12 @@ function describe(
 function weightDivergence({ causes, pairs, unpaired }: WeightComparison): Comparison['firstDivergence'] {
   const base = { referenceNode: null, candidateNode: null, referenceOp: null, candidateOp: null }
   const cause = causes.filter(({ decides }) => decides).sort((left, right) => left.order - right.order)[0]
-  const wrong = pairs.find(
-    ({ accepted, reference }) =>
-      !accepted && (cause?.referenceLayer === undefined || belongsTo(reference, cause.referenceLayer)),
-  )
+  const wrong =
+    pairs.find(({ reference }) => cause?.referenceTensor !== undefined && reference === cause.referenceTensor) ??
+    pairs.find(
+      ({ accepted, reference }) =>
+        !accepted && (cause?.referenceLayer === undefined || belongsTo(reference, cause.referenceLayer)),
+    )
   if (cause) {
     return {
       ...base,

@@ -23,6 +23,8 @@ export function causeAt(
     ...cause,
     referenceLayer: reference.group.name,
     candidateLayer: candidate.group.name,
+    referenceTensor: reference.name,
+    candidateTensor: candidate.name,
     order: reference.group.order,
   }
 }

@@ -92,6 +92,9 @@ export interface WeightCause {
   readonly decides: boolean
   readonly referenceLayer?: string
   readonly candidateLayer?: string
+  /** the pair that shows it, where it is one of weights */
+  readonly referenceTensor?: string
+  readonly candidateTensor?: string
   /** position of the layer in the reference, for sorting: earlier faults first */
   readonly order: number
 }

@@ -1,5 +1,3 @@
-import { elementCount } from '../../tensor/dtype.ts'
-
 /**
  * A change of layout that leads from the reference's array to the candidate's, in numpy's terms:
  * `reference.reshape(view).transpose(permutation)`, then axes in `reversed` flipped, blocks along an axis reordered,
@@ -164,9 +162,4 @@ export function squeeze(shape: readonly number[]): number[] {
 /** Whether two shapes are the same list of sizes. */
 export function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((size, axis) => size === b[axis])
-}
-
-/** Whether `shape` holds as many elements as `other`. */
-export function sameCount(shape: readonly number[], other: readonly number[]): boolean {
-  return elementCount(shape) === elementCount(other)
 }
