@@ -57,9 +57,14 @@ describe.each(REFERENCES)('reference %s', (reference) => {
   })
 })
 
+// References that state their attributes: the graph, and the pickled module with its options.
+const STATING = ['digits.onnx', 'digits-module.pt']
+
 describe.each(Object.entries(manifest.mistakes))('mistake %s', (mistake, { cause, referenceLayer, layerTensors }) => {
-  test.each(readdirSync(join(digits, 'mistakes', mistake)))('is found in %s', async (file) => {
-    const report = await compareFiles('reference/digits.onnx', `mistakes/${mistake}/${file}`)
+  const files = readdirSync(join(digits, 'mistakes', mistake))
+  const cases = STATING.flatMap((reference) => files.map((file) => [reference, file] as const))
+  test.each(cases)('%s finds it in %s', async (reference, file) => {
+    const report = await compareFiles(`reference/${reference}`, `mistakes/${mistake}/${file}`)
     expect(report.verdict).toBe('mismatch')
     expect(report.causes[0]?.label).toBe(cause)
     const { firstDivergence } = report

@@ -1,8 +1,8 @@
 import type { Graph } from '../model/graph.ts'
-import { findNumber } from './attributes.ts'
+import { findNumber, findNumbers, findRecord } from './attributes.ts'
 import type { DialectContext, Draft } from './draft.ts'
 import type { Layer } from './layer.ts'
-import { countMacs, countsWork } from './macs.ts'
+import { countMacs, countsWork, multiplies } from './macs.ts'
 import type { Shape } from './shape.ts'
 import { inferLayerShapes } from './shape-rules.ts'
 import { evaluateValue } from './shape-values.ts'
@@ -56,6 +56,9 @@ export function inferShapes(
       operands: operandValues,
       operandShapes: operands,
       axis: findNumber(draft.node.attributes, 'axis') ?? 0,
+      start: findNumber(draft.node.attributes, 'start'),
+      end: findNumber(draft.node.attributes, 'end'),
+      fill: findNumbers(findRecord(draft.node.attributes, 'value'), 'values')?.[0],
     })
     if (output !== undefined && value !== undefined && !values.has(output)) values.set(output, value)
     return finish(draft, shapeOf)
@@ -63,7 +66,8 @@ export function inferShapes(
 }
 
 function finish(draft: Draft, shapeOf: (value: string) => Shape): Layer {
-  const macs = countsWork(draft) ? countMacs(draft, shapeOf) : undefined
+  const isCounted = countsWork(draft)
+  const macs = isCounted ? countMacs(draft, shapeOf) : undefined
   return {
     name: draft.name,
     kind: draft.kind,
@@ -75,6 +79,7 @@ function finish(draft: Draft, shapeOf: (value: string) => Shape): Layer {
     inputShapes: draft.inputs.map(shapeOf),
     outputShapes: draft.outputs.map(shapeOf),
     ...(macs === undefined ? {} : { macs }),
+    ...(macs === undefined && (isCounted || multiplies(draft.node)) ? { isUncounted: true } : {}),
     ...(draft.fusedActivation === undefined ? {} : { fusedActivation: draft.fusedActivation }),
   }
 }

@@ -20,6 +20,8 @@ export interface Layer {
   readonly outputShapes: readonly (readonly (number | null)[] | undefined)[]
   /** multiply-accumulates for one forward pass at the known shapes; undefined where shapes are unknown */
   readonly macs?: number
+  /** it multiplies, but how often is not known: a shape is missing, or the operator or its body is not understood */
+  readonly isUncounted?: true
   /** activation that the format fuses into the layer (Keras `activation=`, TFLite fused_activation_function) */
   readonly fusedActivation?: string
 }

@@ -300,6 +300,61 @@ test('unknown sizes stay unknown until the user gives them', async () => {
   expect(given[2]!.outputShapes).toEqual([undefined])
 })
 
+describe('work is never understated in silence', () => {
+  test('Shape with start and end (opset 15) gives that part of the shape only', async () => {
+    // what torch writes for x.flatten(1) with a free batch: Reshape(x, Concat(Shape(x, 0, 1), [-1]))
+    const model = plainModel('onnx', {
+      input: ['x', [null, 3, 8, 8]],
+      tensors: [ints('rest', -1), plainTensor('fc', [5, 192])],
+      nodes: [
+        plainNode('Shape', 'batch', ['x'], { attributes: { start: 0, end: 1 } }),
+        plainNode('Concat', 'target', ['batch', 'rest'], { attributes: { axis: 0 } }),
+        plainNode('Reshape', 'flat', ['x', 'target']),
+        plainNode('Gemm', 'out', ['flat', 'fc'], { attributes: { transB: 1 } }),
+      ],
+    })
+    const layers = await layersOf(model)
+    expect(layers.map(({ outputShapes }) => outputShapes[0])).toEqual([[1], [2], [1, 192], [1, 5]])
+    expect(layers[3]!.macs).toBe(960)
+  })
+
+  test('a class token expanded to the batch: Where(Equal(shape, -1), ones, shape)', async () => {
+    const model = plainModel('onnx', {
+      input: ['x', [null, 4, 8]],
+      tensors: [ints('minus', -1), ints('given', 1, -1, -1), ints('three', 3), plainTensor('token', [1, 1, 8])],
+      nodes: [
+        plainNode('ConstantOfShape', 'ones', ['three'], {
+          attributes: { value: { dtype: 'int64', shape: [1], values: [1] } },
+        }),
+        plainNode('Equal', 'isFree', ['given', 'minus']),
+        plainNode('Where', 'target', ['isFree', 'ones', 'given']),
+        plainNode('Expand', 'tokens', ['token', 'target']),
+        plainNode('Concat', 'out', ['tokens', 'x'], { attributes: { axis: 1 } }),
+      ],
+    })
+    expect((await layersOf(model)).at(-1)!.outputShapes).toEqual([[1, 5, 8]])
+  })
+
+  test('operators of other domains and bodies of control flow that multiply are said to be uncounted', async () => {
+    const body = plainModel('onnx', { nodes: [plainNode('Conv', 'inner', ['x', 'w'])] }).graphs[0]!
+    const model = plainModel('onnx', {
+      input: ['x', [1, 8, 8, 8]],
+      tensors: [plainTensor('w', [8, 8, 3, 3])],
+      nodes: [
+        plainNode('Conv', 'blocked', ['x', 'w'], { domain: 'com.microsoft.nchwc' }),
+        plainNode('If', 'either', ['blocked'], { subgraphs: { then_branch: body } }),
+        plainNode('Relu', 'out', ['either']),
+      ],
+    })
+    const layers = await layersOf(model)
+    expect(layers.map(({ name, isUncounted }) => [name, isUncounted])).toEqual([
+      ['blocked', true],
+      ['either', true],
+      ['out', undefined],
+    ])
+  })
+})
+
 test('a state dict gives layers by name and rank', async () => {
   const model = plainModel('pytorch', {
     tensors: [

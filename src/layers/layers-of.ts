@@ -13,6 +13,7 @@ import { type InputShapes, inferShapes } from './infer-shapes.ts'
 import { inlineCalls } from './inline-calls.ts'
 import type { Layer } from './layer.ts'
 import { layersFromNames } from './layers-from-names.ts'
+import { withModuleSettings } from './module-settings.ts'
 
 /** One adapter per family of operator names. */
 export const DIALECTS: readonly Dialect[] = [
@@ -30,7 +31,7 @@ export const DIALECTS: readonly Dialect[] = [
  * Called functions are put in place of their calls; bodies of control flow stay inside their node, which is `other`.
  *
  * A model without a graph (a state dict) gives what names and shapes of its tensors tell: layers with weights, without
- * order, attributes or activations.
+ * order, attributes or activations; a pickled whole module also gives the options of its layers.
  *
  * Reads the values of small stored tensors (shapes, axes), no kernels.
  *
@@ -38,7 +39,7 @@ export const DIALECTS: readonly Dialect[] = [
  */
 export async function layersOf(model: Model, inputShapes: InputShapes = {}): Promise<Layer[]> {
   const main = model.graphs.find(({ kind }) => kind === 'main')
-  if (main === undefined || main.nodes.length === 0) return layersFromNames(model)
+  if (main === undefined || main.nodes.length === 0) return withModuleSettings(layersFromNames(model), model)
   const { graph, nodes } = inlineCalls(main, model)
   const tensors = new Map(model.tensors.map((tensor) => [tensor.name, tensor]))
   const constants = await readConstants(model.tensors)

@@ -1,3 +1,5 @@
+import type { Node } from '../model/graph.ts'
+import { findRecord, findText } from './attributes.ts'
 import type { Draft } from './draft.ts'
 import { countShape, type Shape } from './shape.ts'
 
@@ -59,6 +61,30 @@ export function countMacs(draft: Draft, shapeOf: (value: string) => Shape): numb
     }
   }
 }
+
+/** Operators that multiply by a kernel or by each other, as the formats spell them: `Conv`, `MatMulNBits`, `Einsum`. */
+const MULTIPLIES =
+  /conv(?!ert)|gemm|mat_?mul|einsum|lstm|gru|rnn|attention|inner_?product|fully_?connected|^dense|^linear$|^svdf$/i
+
+/** Containers of Keras: what they do is what the layer inside does. */
+const WRAPPERS: ReadonlySet<string> = new Set(['Bidirectional', 'TimeDistributed', 'RNN'])
+
+/**
+ * Whether a node does work that belongs into a count, by its operator, by the layer that it wraps or by the bodies of
+ * its control flow. A sum without it is a lower bound.
+ */
+export function multiplies(node: Node, depth = 0): boolean {
+  if (MULTIPLIES.test(node.op)) return true
+  if (depth > MAX_BODIES) return false
+  if (WRAPPERS.has(node.op)) {
+    const inner = findText(findRecord(node.attributes, 'layer', 'cell'), 'class_name')
+    return inner === undefined || MULTIPLIES.test(inner)
+  }
+  return Object.values(node.subgraphs ?? {}).some(({ nodes }) => nodes.some((inner) => multiplies(inner, depth + 1)))
+}
+
+/** Readers bound nesting long before. */
+const MAX_BODIES = 64
 
 /** Whether a kind is one whose work is counted. */
 export function countsWork(draft: Pick<Draft, 'kind' | 'op'>): boolean {

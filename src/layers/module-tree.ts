@@ -152,7 +152,7 @@ function addLayer(own: Building, root: Building, path: readonly string[], layer:
   own.kinds.add(layer.kind === 'other' ? layer.op || 'other' : layer.kind)
   enter(root, path, (module) => {
     if (layer.macs !== undefined) module.macs = (module.macs ?? 0) + layer.macs
-    else if (['conv', 'conv-transpose', 'dense'].includes(layer.kind)) module.isCounted = false
+    else if (layer.isUncounted) module.isCounted = false
     module.outputShape = layer.outputShapes[0] ?? module.outputShape
   })
 }

@@ -227,7 +227,9 @@ const OTHER_RULES: Readonly<Record<string, Rule>> = {
   squeeze: (call) => [squeezeShape(call.operands[0], axesOf(call))],
   unsqueeze: (call) => [unsqueezeShape(call.operands[0], axesOf(call) ?? [])],
   expanddims: (call) => [unsqueezeShape(call.operands[0], axesOf(call) ?? [])],
-  shape: ({ operands: [input] }) => [input && [input.length]],
+  shape: ({ draft: { node }, operands: [input] }) => [
+    input && [input.slice(findNumber(node.attributes, 'start'), findNumber(node.attributes, 'end')).length],
+  ],
   gather: ({ draft, operands: [data, indices] }) => {
     const axis = data && normalizeAxis(findNumber(draft.node.attributes, 'axis') ?? 0, data.length)
     if (data === undefined || indices === undefined || axis === undefined) return [undefined]

@@ -11,6 +11,11 @@ export interface ValueCall {
   readonly operandShapes: readonly Shape[]
   /** the operator's axis, where it has one */
   readonly axis: number
+  /** the part of the rank that ONNX `Shape` gives since version 15 */
+  readonly start?: number | undefined
+  readonly end?: number | undefined
+  /** what ONNX `ConstantOfShape` repeats */
+  readonly fill?: number | undefined
 }
 
 type Evaluate = (call: ValueCall) => readonly number[] | undefined
@@ -43,8 +48,10 @@ const EVALUATORS: Readonly<Record<string, Evaluate>> = {
   unsqueeze: same,
   expanddims: same,
   reshape: ({ operands: [data, target] }) => (target === undefined || target.length <= 1 ? data : undefined),
-  shape: ({ operandShapes: [shape] }) =>
-    shape?.every((size) => size !== null) ? (shape as readonly number[]) : undefined,
+  shape: ({ operandShapes: [shape], start, end }) => {
+    const part = shape?.slice(start, end)
+    return part?.every((size) => size !== null) ? (part as readonly number[]) : undefined
+  },
   gather: ({ operands: [data, indices] }) => {
     const picked = indices?.map((index) => data?.[index < 0 ? index + data.length : index])
     return picked?.every((value) => value !== undefined) ? (picked as number[]) : undefined
@@ -58,6 +65,20 @@ const EVALUATORS: Readonly<Record<string, Evaluate>> = {
   sub: elementwise((left, right) => left - right),
   mul: elementwise((left, right) => left * right),
   div: elementwise((left, right) => Math.trunc(left / right)),
+  mod: elementwise((left, right) => left - right * Math.floor(left / right)),
+  equal: elementwise((left, right) => (left === right ? 1 : 0)),
+  where: ({ operands: [choice, left, right] }) => {
+    if (choice === undefined || left === undefined || right === undefined) return undefined
+    const length = Math.max(choice.length, left.length, right.length)
+    const lists = [choice, left, right]
+    if (lists.some((list) => list.length !== 1 && list.length !== length)) return undefined
+    const at = (list: readonly number[], i: number) => list[list.length === 1 ? 0 : i]!
+    return Array.from({ length }, (_, i) => (at(choice, i) === 0 ? at(right, i) : at(left, i)))
+  },
+  constantofshape: ({ operands: [shape], fill = 0 }) => {
+    const count = shape?.length === 1 ? shape[0]! : Number.NaN
+    return count >= 0 && count <= MAX_LENGTH ? new Array<number>(count).fill(fill) : undefined
+  },
   floordiv: elementwise((left, right) => Math.floor(left / right)),
   floor: ({ operands: [list] }) => list?.map(Math.floor),
   ceil: ({ operands: [list] }) => list?.map(Math.ceil),

@@ -277,6 +277,6 @@ function summarise(report: Omit<Comparison, 'summary'>): string {
       : `The weights are the same: ${weights.reason}. Behaviour was not compared`
   const place = firstDivergence?.referenceTensor ?? firstDivergence?.referenceNode ?? firstDivergence?.candidateTensor
   const [top] = causes
-  const why = top === undefined ? '' : `: ${top.label}${top.proved ? '' : ' (likely)'}`
+  const why = top === undefined ? '' : `: ${top.label}${top.proved || top.confidence >= 0.9 ? '' : ' (likely)'}`
   return place ? `They part at ${place}${why}` : ran ? behaviour.reason : weights.reason
 }
