@@ -1,5 +1,6 @@
 import { foldModules } from '../layers/fold-modules.ts'
 import type { Inspection } from './inspection.ts'
+import { printable } from './printable.ts'
 import { formatBytes, formatCount, formatShape } from './quantity.ts'
 import { renderTraining } from './render-training.ts'
 import { pad, plural, type Style, wrap } from './text.ts'
@@ -20,7 +21,8 @@ const MAX_TREE_ROWS = 40
  * An inspection for a terminal: what it is and who made it, danger first, then size, inputs and outputs, the module
  * tree, operators, health, ties, training, references and warnings.
  */
-export function renderInspection(report: Inspection, style: Style, options: RenderInspectionOptions = {}): string {
+export function renderInspection(inspection: Inspection, style: Style, options: RenderInspectionOptions = {}): string {
+  const report = printable(inspection)
   const columns = Math.max(60, options.columns ?? 100)
   const sections = [
     renderHead(report, style, columns),
@@ -117,11 +119,17 @@ function renderTotals({ totals, macs, files, graphs }: Inspection, style: Style,
   }
   if (macs !== null && macs.unknown.length > 0) {
     const which = macs.unknown.slice(0, 3).join(', ')
-    const text = `${macs.unknown.length} of ${macs.unknown.length + macs.counted} multiplying layers are not counted, because their shapes are unknown (${which}${macs.unknown.length > 3 ? ', ...' : ''}). Give the sizes, e.g. ${exampleShape(graphs)}`
+    const main = graphs.find(({ kind }) => kind === 'main')
+    // sizes help only where the file leaves some open
+    const isOpen = main?.inputs.some(({ shape }) => shape === undefined || shape.slice(1).some(isUnknownSize)) ?? true
+    const hint = isOpen ? ` Give the sizes, e.g. ${exampleShape(graphs)}` : ''
+    const text = `${macs.unknown.length} of ${macs.unknown.length + macs.counted} multiplying layers are not counted, because their shapes or what they do is unknown (${which}${macs.unknown.length > 3 ? ', ...' : ''}).${hint}`
     lines.push(`  ${style.dim(wrap(text, columns, 2))}`)
   }
   return lines.join('\n')
 }
+
+const isUnknownSize = (size: number | string | null) => typeof size !== 'number'
 
 /** The option that would help, with the model's own input name. */
 function exampleShape(graphs: Inspection['graphs']): string {

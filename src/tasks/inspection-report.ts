@@ -18,9 +18,6 @@ interface Parts {
   readonly fileDigests: ReadonlyMap<string, string>
 }
 
-/** Kinds whose work is counted. */
-const COUNTED: ReadonlySet<Layer['kind']> = new Set(['conv', 'conv-transpose', 'dense', 'recurrent', 'attention'])
-
 /** Puts everything known of a model into the report's form. Nothing is read here. */
 export function describeModel(parts: Parts): Inspection {
   const { model, layers } = parts
@@ -143,11 +140,10 @@ function countTotals(model: Model): Inspection['totals'] {
 
 function countWork(model: Model, layers: readonly Layer[]): Inspection['macs'] {
   if (model.graphs.length === 0) return null
-  const working = layers.filter(({ kind, macs }) => COUNTED.has(kind) || macs !== undefined)
   return {
-    total: working.reduce((sum, { macs }) => sum + (macs ?? 0), 0),
-    counted: working.filter(({ macs }) => macs !== undefined).length,
-    unknown: working.filter(({ macs }) => macs === undefined).map(({ name }) => name),
+    total: layers.reduce((sum, { macs }) => sum + (macs ?? 0), 0),
+    counted: layers.filter(({ macs }) => macs !== undefined).length,
+    unknown: layers.filter(({ isUncounted }) => isUncounted).map(({ name }) => name),
   }
 }
 
