@@ -2,7 +2,7 @@ import { ToolError } from '../errors.ts'
 import { decodeImage } from '../host/decode-image.ts'
 import { type OpenInput, openInput } from '../host/open-input.ts'
 import { createSha256 } from '../host/sha256.ts'
-import { writeWholeFile } from '../host/write-file.ts'
+import { checkWritable, writeWholeFile } from '../host/write-file.ts'
 import { renderComparisonPage } from '../report/html/comparison-page.ts'
 import { renderJson } from '../report/json.ts'
 import { renderComparison } from '../report/render-comparison.ts'
@@ -69,17 +69,19 @@ async function run(call: Call, console: Console): Promise<ExitCode> {
     return input
   }
   const progress = stageLine(console)
+  const seed = parseSeed(call.text('seed'))
+  const page = call.text('html')
   try {
+    if (page !== undefined) await checkWritable(page)
     const report = await compare(await open(referencePath!), await open(candidatePath!), {
       inputs: await Promise.all(call.texts('inputs').map(open)),
       candidateInputs: await Promise.all(call.texts('candidate-inputs').map(open)),
-      seed: parseSeed(call.text('seed')),
+      seed,
       createHasher: createSha256,
       decodeImage,
       onStage: progress.stage,
     })
     progress.done()
-    const page = call.text('html')
     if (page !== undefined) await writeWholeFile(page, renderComparisonPage(report))
     console.out(
       call.flag('json') ? renderJson(report) : renderComparison(report, styleFor(console.color), console.columns),

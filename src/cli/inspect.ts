@@ -7,6 +7,7 @@ import { renderTensorReport } from '../report/render-tensor.ts'
 import { inspect, inspectTensor } from '../tasks/inspect.ts'
 import type { Call, Command, Console } from './command.ts'
 import { ExitCode } from './exit-code.ts'
+import { describeFailure } from './failure.ts'
 import { progressBar } from './progress.ts'
 import { styleFor } from './style.ts'
 
@@ -69,7 +70,7 @@ async function run(call: Call, console: Console): Promise<ExitCode> {
     } catch (error) {
       // One bad file among several must not hide the others.
       if (!(error instanceof ToolError) || error.code === 'USAGE' || call.arguments.length === 1) throw error
-      console.err(`modelwright: ${error.message}\n`)
+      console.err(`${describeFailure(error)}\n`)
       exit = ExitCode.failed
     }
   }

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
-import { InternalError, ToolError } from '../errors.ts'
+import { ToolError } from '../errors.ts'
 import { type Console, parseCall } from './command.ts'
 import { COMMANDS } from './commands.ts'
 import { ExitCode } from './exit-code.ts'
+import { describeFailure } from './failure.ts'
 import { renderCommandHelp, renderOverview } from './help.ts'
 
 /**
@@ -20,6 +21,7 @@ export async function runCli(words: readonly string[], console: Console): Promis
 
 async function dispatch(words: readonly string[], console: Console): Promise<ExitCode> {
   const [name, ...rest] = words
+  if (name === 'help' && rest.length > 0) return dispatch([...rest, '--help'], console)
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     console.out(renderOverview(COMMANDS, packageVersion()))
     return name === undefined ? ExitCode.failed : ExitCode.clean
@@ -38,13 +40,7 @@ async function dispatch(words: readonly string[], console: Console): Promise<Exi
     console.out(renderCommandHelp(command))
     return ExitCode.clean
   }
-  return command.run(call, call.flag('quiet') ? { ...console, interactive: false, err: () => undefined } : console)
-}
-
-function describeFailure(error: unknown): string {
-  if (error instanceof ToolError) return `modelwright: ${error.message}`
-  const { message, stack } = error instanceof Error ? error : new InternalError(String(error))
-  return `modelwright: Internal error: ${message}. This is a bug in Modelwright; please report it with the lines below.\n${stack}`
+  return command.run(call, call.flag('quiet') ? { ...console, interactive: false } : console)
 }
 
 /** Version of the installed package. */

@@ -280,8 +280,8 @@ function zipError(source: ByteSource, error: unknown): Error {
     code: unsafe ? 'UNSAFE' : 'INVALID_FIELD',
     file: source.name,
     what: 'zip directory',
-    expected: unsafe ? 'entry names inside the archive' : 'a readable archive',
-    found: message,
+    expected: unsafe ? 'entry names inside the archive' : 'a whole archive',
+    found: /end of central directory/i.test(message) ? 'no end record in the last 64 KiB' : message.replace(/\.$/, ''),
     hint: unsafe
       ? 'Nothing was written.'
       : 'The file is cut short or damaged; compare its size or sha256 with the source.',

@@ -1,4 +1,5 @@
-import { rename, rm, writeFile } from 'node:fs/promises'
+import { access, constants, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { ToolError } from '../errors.ts'
 
 /**
@@ -12,6 +13,38 @@ export async function writeWholeFile(path: string, content: string | Uint8Array)
     await rename(temporary, path)
   } catch (cause) {
     await rm(temporary, { force: true })
-    throw new ToolError('CANNOT_WRITE', `${path}: cannot write: ${(cause as Error).message}`, { cause })
+    throw new ToolError('CANNOT_WRITE', `${path}: cannot write: ${reason(cause as NodeJS.ErrnoException)}`, { cause })
+  }
+}
+
+/**
+ * Refuses a place that cannot be written, before long work is done for it.
+ * @throws {ToolError} CANNOT_WRITE
+ */
+export async function checkWritable(path: string): Promise<void> {
+  const folder = dirname(path)
+  try {
+    const there = await stat(path).catch(() => undefined)
+    if (there?.isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR' })
+    if (!(await stat(folder)).isDirectory()) throw Object.assign(new Error(), { code: 'ENOTDIR' })
+    await access(folder, constants.W_OK)
+  } catch (cause) {
+    throw new ToolError('CANNOT_WRITE', `${path}: cannot write: ${reason(cause as NodeJS.ErrnoException)}`, { cause })
+  }
+}
+
+function reason({ code, message }: NodeJS.ErrnoException): string {
+  switch (code) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return 'its folder does not exist. Make the folder, or give another path.'
+    case 'EISDIR':
+      return 'it is a folder. Give the name of a file.'
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return 'the system does not permit it. Give a path in a folder of yours.'
+    default:
+      return message
   }
 }

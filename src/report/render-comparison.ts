@@ -1,4 +1,5 @@
 import type { Comparison } from './comparison.ts'
+import { printable } from './printable.ts'
 import { formatNumber, pad, plural, type Style, wrap } from './text.ts'
 
 /** How many rows of a table a person reads before the rest is folded into one line. */
@@ -8,7 +9,8 @@ const MAX_ROWS = 12
  * The comparison for a terminal: verdict first, then where and why, then the evidence, then what was not compared.
  * @param columns width to wrap prose at
  */
-export function renderComparison(report: Comparison, style: Style, columns = 100): string {
+export function renderComparison(comparison: Comparison, style: Style, columns = 100): string {
+  const report = printable(comparison)
   const sections = [
     renderVerdict(report, style, columns),
     renderDivergence(report, style, columns),
@@ -34,10 +36,10 @@ function renderVerdict({ verdict, summary, reference, candidate }: Comparison, s
 
 function renderDivergence({ firstDivergence: found }: Comparison, style: Style, columns: number): string {
   if (found === null) return ''
-  const side = (tensor: string | null, node: string | null, op: string | null) =>
-    tensor === null
-      ? style.dim('no counterpart')
-      : `${tensor}${node === null ? '' : style.dim(`  ${op ?? ''} ${node === tensor ? '' : node}`)}`
+  const side = (tensor: string | null, node: string | null, op: string | null) => {
+    const [name, ...rest] = [tensor, op, node === tensor ? null : node].filter((part) => part !== null)
+    return name === undefined ? style.dim('no counterpart') : `${name}  ${style.dim(rest.join(' '))}`.trimEnd()
+  }
   return [
     style.bold('First difference'),
     `  reference  ${side(found.referenceTensor, found.referenceNode, found.referenceOp)}`,

@@ -119,17 +119,11 @@ function renderTotals({ totals, macs, files, graphs }: Inspection, style: Style,
   }
   if (macs !== null && macs.unknown.length > 0) {
     const which = macs.unknown.slice(0, 3).join(', ')
-    const main = graphs.find(({ kind }) => kind === 'main')
-    // sizes help only where the file leaves some open
-    const isOpen = main?.inputs.some(({ shape }) => shape === undefined || shape.slice(1).some(isUnknownSize)) ?? true
-    const hint = isOpen ? ` Give the sizes, e.g. ${exampleShape(graphs)}` : ''
-    const text = `${macs.unknown.length} of ${macs.unknown.length + macs.counted} multiplying layers are not counted, because their shapes or what they do is unknown (${which}${macs.unknown.length > 3 ? ', ...' : ''}).${hint}`
+    const text = `${macs.unknown.length} of ${macs.unknown.length + macs.counted} multiplying layers are not counted, because their shapes are unknown (${which}${macs.unknown.length > 3 ? ', ...' : ''}). Give the sizes, e.g. ${exampleShape(graphs)}`
     lines.push(`  ${style.dim(wrap(text, columns, 2))}`)
   }
   return lines.join('\n')
 }
-
-const isUnknownSize = (size: number | string | null) => typeof size !== 'number'
 
 /** The option that would help, with the model's own input name. */
 function exampleShape(graphs: Inspection['graphs']): string {

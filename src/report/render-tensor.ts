@@ -1,10 +1,11 @@
 import type { TensorReport } from './inspection.ts'
+import { printable } from './printable.ts'
 import { formatBytes, formatCount, formatShape } from './quantity.ts'
 import { formatNumber, type Style, wrap } from './text.ts'
 
 /** One tensor for a terminal: what it is, its statistics, a histogram and its first values. */
 export function renderTensorReport(report: TensorReport, style: Style, columns = 100): string {
-  const { tensor, statistics, excerpt, histogram, health } = report
+  const { tensor, statistics, excerpt, histogram, health } = printable(report)
   const number = (value: number | null) => (value === null ? '-' : formatNumber(value))
   const lines = [
     `${style.bold(tensor.name)}  ${tensor.dtype} ${formatShape(tensor.shape)}  ${style.dim(

@@ -35,8 +35,10 @@ function header({ verdict, summary, reference, candidate }: Comparison): string 
 
 function divergence({ firstDivergence: found }: Comparison): string {
   if (found === null) return ''
-  const side = (title: string, tensor: string | null, op: string | null, node: string | null) =>
-    `<div><h3>${title}</h3>${code(tensor)}<br><span class="dim">${escapeHtml([op ?? '', node === tensor ? '' : (node ?? '')].join(' '))}</span></div>`
+  const side = (title: string, tensor: string | null, op: string | null, node: string | null) => {
+    const [name = null, ...rest] = [tensor, op, node === tensor ? null : node].filter((part) => part !== null)
+    return `<div><h3>${title}</h3>${code(name)}<br><span class="dim">${escapeHtml(rest.join(' '))}</span></div>`
+  }
   const pair = `<div class="pair">${side('Reference', found.referenceTensor, found.referenceOp, found.referenceNode)}${side('Candidate', found.candidateTensor, found.candidateOp, found.candidateNode)}</div>`
   return section('first-difference', 'First difference', `${pair}<p>${escapeHtml(found.detail)}</p>`)
 }
