@@ -62,10 +62,9 @@ function renderCauses({ causes, verdict }: Comparison, style: Style, columns: nu
 function renderWeights({ parameters, unpaired, weights }: Comparison, style: Style, columns: number): string {
   if (parameters.length === 0 && unpaired.reference.length === 0 && unpaired.candidate.length === 0) return ''
   const groups = new Map<string, { count: number; worst: number }>()
-  for (const { relation, transform, maxRel, epsilon } of parameters) {
-    const how = [relation, transform ?? '', epsilon === undefined ? '' : `epsilon ${formatNumber(epsilon)}`]
-      .filter((part) => part !== '')
-      .join(', ')
+  for (const { relation, transform, maxRel } of parameters) {
+    const named = relation === 'layout' || relation === 'folded'
+    const how = transform === null ? relation : named ? transform : `${relation}: ${transform}`
     const group = groups.get(how) ?? { count: 0, worst: 0 }
     groups.set(how, { count: group.count + 1, worst: Math.max(group.worst, maxRel ?? Number.POSITIVE_INFINITY) })
   }

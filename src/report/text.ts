@@ -19,15 +19,15 @@ export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`
 }
 
-/** Three significant digits, in scientific form where that is shorter to read. */
-export function formatNumber(value: number): string {
+/** Significant digits (default 3), in scientific form where that is shorter to read. */
+export function formatNumber(value: number, digits = 3): string {
   if (Number.isNaN(value)) return 'NaN'
   if (!Number.isFinite(value)) return value > 0 ? 'infinite' : '-infinite'
   if (value === 0) return '0'
   const size = Math.abs(value)
-  if (size >= 1e-3 && size < 1e5) return String(Number(value.toPrecision(3)))
-  const [digits, exponent] = value.toExponential(2).split('e')
-  return `${Number(digits)}e${exponent!.replace('+', '')}`
+  if (size >= 1e-3 && size < 1e5) return String(Number(value.toPrecision(digits)))
+  const [mantissa, exponent] = value.toExponential(digits - 1).split('e')
+  return `${Number(mantissa)}e${exponent!.replace('+', '')}`
 }
 
 /** Text cut to `width` with an ellipsis, or padded to it. */

@@ -75,7 +75,7 @@ function parameter(pair: WeightPair): Comparison['parameters'][number] {
     reference: pair.reference,
     candidate: pair.candidate,
     relation: pair.relation,
-    transform: pair.transform?.label ?? null,
+    transform: describeTransform(pair),
     maxAbs: finiteOrNull(pair.maxAbs),
     maxRel: finiteOrNull(pair.maxRel),
     accepted: pair.accepted,
@@ -84,6 +84,16 @@ function parameter(pair: WeightPair): Comparison['parameters'][number] {
     referenceTensors: [...pair.referenceTensors],
     candidateTensors: [...pair.candidateTensors],
   }
+}
+
+/** What turns the reference into the candidate, in words: layout first, then folding with its epsilon. */
+function describeTransform({ transform, folding }: WeightPair): string | null {
+  const folded =
+    folding === undefined
+      ? []
+      : [`BatchNorm folded${folding.epsilon === undefined ? '' : `, epsilon ${formatNumber(folding.epsilon, 4)}`}`]
+  const steps = [...(transform ? [transform.label] : []), ...folded]
+  return steps.length === 0 ? null : steps.join(', ')
 }
 
 function unpaired({

@@ -114,20 +114,14 @@ function outputs({ outputs: list }: Comparison): string {
 
 function weights({ parameters, weights: { reason } }: Comparison): string {
   if (parameters.length === 0) return ''
-  const rows = parameters.map(
-    ({ reference, candidate, relation, transform, maxAbs, maxRel, accepted, detail, epsilon }) => [
-      code(reference),
-      code(candidate),
-      `<span class="${accepted ? 'good' : 'bad'}">${relation}</span>`,
-      escapeHtml(
-        [transform ?? '', epsilon === undefined ? '' : `epsilon ${formatNumber(epsilon)}`, detail ?? '']
-          .filter((part) => part !== '')
-          .join('; '),
-      ),
-      gap(maxAbs),
-      gap(maxRel),
-    ],
-  )
+  const rows = parameters.map(({ reference, candidate, relation, transform, maxAbs, maxRel, accepted, detail }) => [
+    code(reference),
+    code(candidate),
+    `<span class="${accepted ? 'good' : 'bad'}">${relation}</span>`,
+    escapeHtml([transform ?? '', detail ?? ''].filter((part) => part !== '').join('; ')),
+    gap(maxAbs),
+    gap(maxRel),
+  ])
   return section(
     'weights',
     'Weights',
