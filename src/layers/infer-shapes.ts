@@ -2,7 +2,7 @@ import type { Graph } from '../model/graph.ts'
 import { findNumber, findNumbers, findRecord } from './attributes.ts'
 import type { DialectContext, Draft } from './draft.ts'
 import type { Layer } from './layer.ts'
-import { countMacs, countsWork, multiplies } from './macs.ts'
+import { countMacs, countsWork, type MultiplicationTest, multiplicationTest } from './macs.ts'
 import type { Shape } from './shape.ts'
 import { inferLayerShapes } from './shape-rules.ts'
 import { evaluateValue } from './shape-values.ts'
@@ -19,9 +19,10 @@ export type InputShapes = Readonly<Record<string, readonly number[]>>
  */
 export function inferShapes(
   drafts: readonly Draft[],
-  { graph, tensors, constants }: Pick<DialectContext, 'graph' | 'tensors' | 'constants'>,
+  { model, graph, tensors, constants }: Pick<DialectContext, 'model' | 'graph' | 'tensors' | 'constants'>,
   inputShapes: InputShapes = {},
 ): Layer[] {
+  const multiplies = multiplicationTest(model.graphs)
   const shapes = new Map<string, Shape>()
   const values = new Map<string, readonly number[]>(constants)
   for (const [name, tensor] of tensors) shapes.set(name, tensor.shape)
@@ -61,11 +62,11 @@ export function inferShapes(
       fill: findNumbers(findRecord(draft.node.attributes, 'value'), 'values')?.[0],
     })
     if (output !== undefined && value !== undefined && !values.has(output)) values.set(output, value)
-    return finish(draft, shapeOf)
+    return finish(draft, shapeOf, multiplies)
   })
 }
 
-function finish(draft: Draft, shapeOf: (value: string) => Shape): Layer {
+function finish(draft: Draft, shapeOf: (value: string) => Shape, multiplies: MultiplicationTest): Layer {
   const isCounted = countsWork(draft)
   const macs = isCounted ? countMacs(draft, shapeOf) : undefined
   return {

@@ -353,6 +353,81 @@ describe('work is never understated in silence', () => {
       ['out', undefined],
     ])
   })
+
+  test('a loop whose body is a function of TensorFlow that multiplies', async () => {
+    const body = { ...plainModel('tf-graphdef', { nodes: [plainNode('MatMul', 'm', ['a', 'b'])] }).graphs[0]! }
+    const model = plainModel('tf-graphdef', {
+      input: ['x', [1, 4]],
+      nodes: [plainNode('While', 'loop', ['x'], { attributes: { body: { function: 'body' } } })],
+    })
+    const graphs = [...model.graphs, { ...body, name: 'body', kind: 'function' as const }]
+    expect((await layersOf({ ...model, graphs }))[0]!.isUncounted).toBe(true)
+    expect((await layersOf(model))[0]!.isUncounted).toBeUndefined()
+  })
+
+  test('the gradients beside a network of TensorFlow 1 are not its work', async () => {
+    const model = plainModel('tf-checkpoint', {
+      input: ['x', [1, 4]],
+      tensors: [plainTensor('w', [4, 3])],
+      nodes: [
+        plainNode('MatMul', 'out', ['x', 'w']),
+        plainNode('MatMul', 'gradients/out_grad/MatMul_1', ['x', 'out'], { attributes: { transpose_a: true } }),
+      ],
+    })
+    const outputs = ['out', 'gradients/out_grad/MatMul_1'].map((name) => ({ name }))
+    const layers = await layersOf({ ...model, graphs: [{ ...model.graphs[0]!, outputs }] })
+    expect(layers.map(({ name, macs }) => [name, macs])).toEqual([['out', 12]])
+  })
+})
+
+test('Keras containers, crops, augmentation and resizing pass shapes on', async () => {
+  const layer = (class_name: string, config: object) => ({ layer: { class_name, config: config as never } })
+  const sequence = plainModel('keras-v3', {
+    input: ['x', [null, 20, 16]],
+    tensors: [
+      ...['f', 'b'].flatMap((side) => [plainTensor(`${side}k`, [16, 32]), plainTensor(`${side}r`, [8, 32])]),
+      plainTensor('k', [16, 4]),
+    ],
+    nodes: [
+      plainNode('Bidirectional', 'both', ['x'], {
+        attributes: { merge_mode: 'concat', ...layer('LSTM', { units: 8, return_sequences: true }) },
+        parameters: ['forward_layer', 'backward_layer'].flatMap((side) => [
+          param(`${side}/kernel`, `${side[0]}k`),
+          param(`${side}/recurrent_kernel`, `${side[0]}r`),
+        ]),
+      }),
+      plainNode('TimeDistributed', 'each', ['both'], {
+        attributes: layer('Dense', { units: 4 }),
+        parameters: [param('dense_1/kernel', 'k')],
+      }),
+    ],
+  })
+  const layers = await layersOf(sequence)
+  expect(layers.map(({ op, kind, outputShapes, macs }) => [op, kind, outputShapes[0], macs])).toEqual([
+    ['Bidirectional', 'recurrent', [1, 20, 16], 2 * 20 * (16 * 32 + 8 * 32)],
+    ['TimeDistributed', 'dense', [1, 20, 4], 20 * 4 * 16],
+  ])
+  const pictures = plainModel('keras-h5', {
+    input: ['x', [null, 28, 30, 3]],
+    nodes: [
+      plainNode('RandomFlip', 'flip', ['x']),
+      plainNode('Cropping2D', 'crop', ['flip'], {
+        attributes: {
+          cropping: [
+            [1, 2],
+            [3, 4],
+          ],
+        },
+      }),
+      plainNode('Resizing', 'size', ['crop'], { attributes: { height: 8, width: 9 } }),
+    ],
+  })
+  const shapes = (await layersOf(pictures)).map(({ outputShapes }) => outputShapes[0])
+  expect(shapes).toEqual([
+    [1, 28, 30, 3],
+    [1, 25, 23, 3],
+    [1, 8, 9, 3],
+  ])
 })
 
 test('a state dict gives layers by name and rank', async () => {

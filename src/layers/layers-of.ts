@@ -54,21 +54,24 @@ export async function layersOf(model: Model, inputShapes: InputShapes = {}): Pro
 }
 
 /**
- * Only what the outputs need: a MetaGraph also holds the graphs that save, restore and initialise, and a copy of the
- * network for each signature.
+ * Only what the outputs need: a MetaGraph also holds the graphs that save, restore, initialise and train, and a copy of
+ * the network for each signature.
  */
 function neededFor({ outputs }: Graph, drafts: readonly Draft[]): readonly Draft[] {
   const producers = new Map(drafts.flatMap((draft) => draft.outputs.map((output) => [output, draft] as const)))
   const needed = new Set<Draft>()
-  const open = outputs.map(({ name }) => name)
+  // the scope of tf.gradients: a training graph holds it beside the network
+  const open = outputs.map(({ name }) => name).filter((name) => !GRADIENTS.test(name))
   for (let name = open.pop(); name !== undefined; name = open.pop()) {
     const draft = producers.get(name) ?? producers.get(name.replace(/:\d+$/, ''))
-    if (draft === undefined || needed.has(draft)) continue
+    if (draft === undefined || needed.has(draft) || GRADIENTS.test(draft.name)) continue
     needed.add(draft)
     open.push(...draft.node.inputs)
   }
   return needed.size === 0 ? drafts : drafts.filter((draft) => needed.has(draft))
 }
+
+const GRADIENTS = /(^|\/)gradients(_\d+)?\//
 
 /** TensorFlow.js holds either Keras layers, which own their weights, or TensorFlow operators, which take them. */
 function findDialect(model: Model, nodes: readonly Node[]): Dialect | undefined {

@@ -1,4 +1,4 @@
-import type { Node } from '../model/graph.ts'
+import type { Graph, Node } from '../model/graph.ts'
 import { findRecord, findText } from './attributes.ts'
 import type { Draft } from './draft.ts'
 import { countShape, type Shape } from './shape.ts'
@@ -69,21 +69,44 @@ const MULTIPLIES =
 /** Containers of Keras: what they do is what the layer inside does. */
 const WRAPPERS: ReadonlySet<string> = new Set(['Bidirectional', 'TimeDistributed', 'RNN'])
 
+/** Says of a node whether it multiplies. */
+export type MultiplicationTest = (node: Node) => boolean
+
 /**
- * Whether a node does work that belongs into a count, by its operator, by the layer that it wraps or by the bodies of
- * its control flow. A sum without it is a lower bound.
+ * A test for whether a node does work that belongs into a count: by its operator, by the layer that it wraps, by the
+ * bodies of its control flow, or by the functions that its attributes name. A sum without it is a lower bound.
  */
-export function multiplies(node: Node, depth = 0): boolean {
-  if (MULTIPLIES.test(node.op)) return true
-  if (depth > MAX_BODIES) return false
-  if (WRAPPERS.has(node.op)) {
-    const inner = findText(findRecord(node.attributes, 'layer', 'cell'), 'class_name')
-    return inner === undefined || MULTIPLIES.test(inner)
+export function multiplicationTest(graphs: readonly Graph[]): MultiplicationTest {
+  const functions = new Map(graphs.filter(({ kind }) => kind === 'function').map((graph) => [graph.name, graph]))
+  // each function is looked into once: functions that call each other would double at every level
+  const known = new Map<string, boolean>()
+  const inFunction = (name: string, depth: number): boolean => {
+    const found = known.get(name)
+    if (found !== undefined) return found
+    known.set(name, false)
+    const result = functions.get(name)!.nodes.some((node) => multiplies(node, depth + 1))
+    known.set(name, result)
+    return result
   }
-  return Object.values(node.subgraphs ?? {}).some(({ nodes }) => nodes.some((inner) => multiplies(inner, depth + 1)))
+  const multiplies = (node: Node, depth: number): boolean => {
+    if (MULTIPLIES.test(node.op)) return true
+    if (depth > MAX_BODIES) return false
+    if (WRAPPERS.has(node.op)) {
+      const inner = findText(findRecord(node.attributes, 'layer', 'cell'), 'class_name')
+      return inner === undefined || MULTIPLIES.test(inner)
+    }
+    const bodies = Object.values(node.subgraphs ?? {})
+    if (bodies.some(({ nodes }) => nodes.some((inner) => multiplies(inner, depth + 1)))) return true
+    if (functions.size === 0) return false
+    const names = Object.keys(node.attributes).map(
+      (key) => findText(node.attributes, key) ?? findText(findRecord(node.attributes, key), 'function', 'name') ?? '',
+    )
+    return names.some((name) => functions.has(name) && inFunction(name, depth))
+  }
+  return (node) => multiplies(node, 0)
 }
 
-/** Readers bound nesting long before. */
+/** Bodies inside bodies, and functions that call functions. */
 const MAX_BODIES = 64
 
 /** Whether a kind is one whose work is counted. */

@@ -212,7 +212,7 @@ const OTHER_RULES: Readonly<Record<string, Rule>> = {
       .map((name) => [name, unchanged]),
   ),
   ...Object.fromEntries(
-    'sub div realdiv floordiv pow mod minimum maximum min max equal less greater lessequal greaterequal and or xor squareddifference where select selectv2 biasadd'
+    'sub subtract average div realdiv floordiv pow mod minimum maximum min max equal less greater lessequal greaterequal and or xor squareddifference where select selectv2 biasadd'
       .split(' ')
       .map((name) => [name, broadcast]),
   ),

@@ -89,7 +89,11 @@ class GraphReader {
         name: constants === 'all' ? own : `const:${own}`,
         node: own,
         all: constants === 'all',
-        role: (dtype, rank) => (statistics.has(own) ? 'buffer' : roleOfConstant(dtype, rank)),
+        role: (dtype, rank) => {
+          // what a variable of TensorFlow 1 begins with is no weight
+          if (/(^|\/)Initializer\//.test(own)) return 'constant'
+          return statistics.has(own) ? 'buffer' : roleOfConstant(dtype, rank)
+        },
       }
       made.push(await this.#node(node, used, constant, values))
     }

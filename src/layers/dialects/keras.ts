@@ -15,20 +15,45 @@ export const kerasDialect: Dialect = {
 }
 
 /** One node; also used for the Keras topologies inside TensorFlow.js manifests. */
-function draftKeras(node: Node, context: DialectContext): Draft {
+function draftKeras(outer: Node, context: DialectContext): Draft {
+  const node = unwrapped(outer)
   const reader = Object.hasOwn(READERS, node.op) ? READERS[node.op]! : undefined
   const parts = reader?.(node, context) ?? { kind: 'other' as const }
   const named = new Set(parts.weights?.map(({ tensor }) => tensor))
   const rest = (node.parameters ?? []).filter(({ tensor }) => !named.has(tensor))
   const weights = [...(parts.weights ?? []), ...rest.map(({ tensor }): LayerWeight => ({ role: 'other', tensor }))]
   const activation = activationName(node)
-  return draftOf(node, {
+  const draft = draftOf(node, {
     ...parts,
     weights,
     ...(activation !== undefined && parts.kind !== 'activation' && parts.kind !== 'recurrent'
       ? { fusedActivation: activation }
       : {}),
   })
+  return { ...draft, op: outer.op }
+}
+
+/** Layers whose work does not depend on how many axes stand before the last one. */
+const LAST_AXIS = new Set(['Dense', 'BatchNormalization', 'LayerNormalization', 'Activation', 'ReLU', 'Dropout'])
+
+/**
+ * What a container layer stands for: `Bidirectional(LSTM)` an LSTM of twice the units (its kernels are listed for both
+ * directions), `TimeDistributed(Dense)` a Dense. Others stay as they are.
+ */
+function unwrapped(node: Node): Node {
+  if (node.op !== 'Bidirectional' && node.op !== 'TimeDistributed') return node
+  const layer = findRecord(node.attributes, 'layer')
+  const op = findText(layer, 'class_name')
+  const config = findRecord(layer, 'config')
+  if (op === undefined || config === undefined) return node
+  // h5 files name the inner layer, `.keras` files of Bidirectional the direction: forward_lstm/kernel
+  const parameters = node.parameters?.map(({ role, tensor }) => ({ role: role.replace(/^.*\//, ''), tensor }))
+  const inner = { ...node, op, ...(parameters ? { parameters } : {}) }
+  if (node.op === 'TimeDistributed') return LAST_AXIS.has(op) ? { ...inner, attributes: config } : node
+  const units = findNumber(config, 'units')
+  if (READERS[op] !== recurrent || units === undefined) return node
+  const isJoined = (findText(node.attributes, 'merge_mode') ?? 'concat') === 'concat'
+  return { ...inner, attributes: { ...config, units: isJoined ? 2 * units : units } }
 }
 
 type Reader = (node: Node, context: DialectContext) => DraftParts
@@ -272,6 +297,31 @@ const zeroPadding: Reader = (node) => {
   return { kind: 'pad', attributes: { padding: { begin, end }, dataFormat: dataFormatOf(node), function: 'constant' } }
 }
 
+/** A crop is a pad of negative sizes. */
+const cropping: Reader = (node, context) => {
+  const as = { ...node, attributes: { ...node.attributes, padding: node.attributes.cropping ?? 0 } }
+  const { attributes } = zeroPadding(as, context)
+  const padding = attributes?.padding
+  if (typeof padding !== 'object') return { kind: 'other' }
+  const negative = (sizes: readonly number[]) => sizes.map((size) => 0 - size)
+  return {
+    kind: 'pad',
+    attributes: { ...attributes, padding: { begin: negative(padding.begin), end: negative(padding.end) } },
+  }
+}
+
+const resizing: Reader = (node) => {
+  const size = [findNumber(node.attributes, 'height'), findNumber(node.attributes, 'width')]
+  return {
+    kind: 'resize',
+    attributes: {
+      ...(size.every((side) => side !== undefined) ? { shape: size } : {}),
+      resizeMode: findText(node.attributes, 'interpolation') ?? 'bilinear',
+      dataFormat: dataFormatOf(node),
+    },
+  }
+}
+
 const upSampling: Reader = (node) => ({
   kind: 'resize',
   attributes: {
@@ -315,12 +365,29 @@ const READERS: Readonly<Record<string, Reader>> = {
     ...withRank('GlobalAveragePooling', globalPool('average')),
     ...withRank('GlobalMaxPooling', globalPool('max')),
     ...withRank('ZeroPadding', zeroPadding),
+    ...withRank('Cropping', cropping),
     ...withRank('UpSampling', upSampling),
     ...withRank('SpatialDropout', plain('dropout')),
     ...['LSTM', 'GRU', 'SimpleRNN', 'CuDNNLSTM', 'CuDNNGRU'].map((name) => [name, recurrent] as const),
     ...['Dropout', 'GaussianNoise', 'GaussianDropout', 'AlphaDropout', 'ActivityRegularization'].map(
       (name) => [name, plain('dropout')] as const,
     ),
+    // augmentation: like dropout, nothing but the input when the model is used
+    ...[
+      'Flip',
+      'Rotation',
+      'Zoom',
+      'Translation',
+      'Shear',
+      'Perspective',
+      'Contrast',
+      'Brightness',
+      'Saturation',
+      'Hue',
+    ]
+      .concat(['ColorJitter', 'ColorDegeneration', 'Grayscale', 'Invert', 'Posterization', 'Sharpness', 'GaussianBlur'])
+      .concat(['Erasing', 'ElasticTransform'])
+      .map((name) => [`Random${name}`, plain('dropout')] as const),
   ]),
   Dense: dense,
   BatchNormalization: batchNorm,
@@ -363,6 +430,7 @@ const READERS: Readonly<Record<string, Reader>> = {
   Reshape: reshape,
   Permute: permute,
   InputLayer: plain('input'),
+  Resizing: resizing,
   Embedding: (node) => ({ kind: 'embedding', weights: weightsOf(node, { embeddings: 'table', W: 'table' }) }),
   Rescaling: plain('activation', 'rescaling'),
   Normalization: plain('norm', 'normalization'),
