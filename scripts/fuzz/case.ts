@@ -109,15 +109,18 @@ function heldBytes(): number {
   return heapUsed + external
 }
 
+/** Code, what was being read and what was expected, without numbers and names: the place in the reader. */
 function signatureOf(error: unknown): string {
   if (error instanceof OverMemory) return 'memory'
   const message = error instanceof Error ? error.message : String(error)
-  const text = message
-    .replaceAll(/^[^:]*: /g, '')
-    .replaceAll(/"[^"]*"?/g, '""')
-    .replaceAll(/0x[0-9a-f]+|-?\d[\d.,]*/g, '#')
-    .replaceAll(/(# ?,? ?)+/g, '#')
-    .slice(0, 100)
   const code = error instanceof ToolError ? error.code : error instanceof Error ? error.name : 'thrown'
+  if (code === 'NOT_RECOGNISED') return code
+  const text = message
+    .replace(/^[^:]*: /, '')
+    .replace(/(, |: )found .*$/s, '')
+    .replaceAll(/"[^"]*"?/g, '""')
+    .replaceAll(/-?\d[\d.,]*/g, '#')
+    .replaceAll(/[^ -~]/g, '?')
+    .slice(0, 80)
   return `${code} ${text}`
 }

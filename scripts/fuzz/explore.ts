@@ -58,7 +58,9 @@ export async function explore(
   while (left > 0) {
     const batch: { parent: Seed; input: FuzzCase }[] = []
     for (; batch.length < BATCH && left > 0; left--) {
-      const parent = random.pickWeighted(corpus, weigh)
+      // Half from sound files, so that the crowd of damaged ones does not hide what lies behind the first check.
+      const from = random.chance(0.5) ? job.seeds : corpus
+      const parent = random.pickWeighted(from, weigh)
       const input = derive(parent, corpus, random)
       batch.push({ parent, input })
       const { signature } = await run(input)

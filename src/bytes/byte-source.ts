@@ -25,7 +25,9 @@ export interface ByteRange {
 }
 
 /** A source over bytes in memory. */
-export function memorySource(name: string, bytes: Uint8Array): ByteSource {
+export function memorySource(name: string, content: Uint8Array): ByteSource {
+  // A Node Buffer is taken for the plain array that it is underneath: its `slice` shares memory instead of copying.
+  const bytes = new Uint8Array(content.buffer, content.byteOffset, content.byteLength)
   return {
     name,
     size: bytes.length,

@@ -77,7 +77,8 @@ export function blockDecoder(dtype: Exclude<Dtype, 'string'>): BlockDecoder {
 /** `length` bytes from `offset`, copied only where their address is not a multiple of 8. */
 function aligned(bytes: Uint8Array, offset: number, length: number): Uint8Array {
   const part = bytes.subarray(offset, offset + length)
-  return part.byteOffset % 8 === 0 ? part : part.slice()
+  // not `slice`: that of a Node Buffer is a view
+  return part.byteOffset % 8 === 0 ? part : new Uint8Array(part)
 }
 
 function viaTable(table: Float64Array): BlockDecoder {
