@@ -57,8 +57,8 @@ describe.each(REFERENCES)('reference %s', (reference) => {
   })
 })
 
-// References that state their attributes: the graph, and the pickled module with its options.
-const STATING = ['digits.onnx', 'digits-module.pt']
+// References that state their attributes: the graph, the pickled module with its options, the code of TorchScript.
+const STATING = ['digits.onnx', 'digits-module.pt', 'digits-torchscript.pt']
 
 describe.each(Object.entries(manifest.mistakes))('mistake %s', (mistake, { cause, referenceLayer, layerTensors }) => {
   const files = readdirSync(join(digits, 'mistakes', mistake))

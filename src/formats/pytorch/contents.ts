@@ -7,11 +7,12 @@ import { JsonConverter } from '../../encoding/pickle/to-json.ts'
 import { asDict, isContainer, type PickleContainer, type PickleValue } from '../../encoding/pickle/values.ts'
 import { keyName, pathName, walkPickle } from '../../encoding/pickle/walk.ts'
 import { FormatError } from '../../errors.ts'
-import type { Metadata, Problem, TrainingState } from '../../model/model.ts'
+import type { CodeListing, Metadata, Problem, TrainingState } from '../../model/model.ts'
 import type { Tensor, TensorRole } from '../../tensor/tensor.ts'
 import { readCheckpoint, type Section, sectionOf } from './checkpoint.ts'
-import { isModule, isScriptObject, readModules, torchChildren } from './modules.ts'
+import { define, isModule, isScriptObject, type ModuleTree, readModules, torchChildren } from './modules.ts'
 import { type DenseTensor, TensorRebuilder, type TorchTensor } from './rebuild.ts'
+import { readScriptClasses } from './script-code.ts'
 import { type StorageTable, TensorMaker } from './tensors.ts'
 
 /** A pickle of torch and the storages that it refers to. */
@@ -35,12 +36,14 @@ export interface TorchContents {
  * Understands a saved object: finds its tensors, names and sorts them, and collects what else it says.
  *
  * @param constants of TorchScript: a tuple of tensors that its code uses, named `constants.N`
+ * @param listings code of TorchScript, which states the options of its modules
  * @throws {FormatError}
  */
 export async function readContents(
   pickle: TorchPickle,
   constants: TorchPickle | undefined,
   limits: Limits,
+  listings: readonly CodeListing[] = [],
 ): Promise<TorchContents> {
   const rebuilder = new TensorRebuilder(pickle.source)
   const file = pickle.source.name
@@ -73,6 +76,7 @@ export async function readContents(
   })
   const { training, properties, name } = readCheckpoint(root, json)
   const modules = readModules(root)
+  await addScriptOptions(modules, listings)
   if (json.shortened) {
     warnings.push({
       code: 'SETTINGS_SHORTENED',
@@ -94,6 +98,20 @@ export async function readContents(
         : {}),
     },
     kind: kindOf(root, rebuilder, roles),
+  }
+}
+
+/** What the code of TorchScript classes states joins what the objects keep. */
+async function addScriptOptions(
+  { scriptClasses, settings }: ModuleTree,
+  listings: readonly CodeListing[],
+): Promise<void> {
+  const paths = Object.entries(scriptClasses)
+  if (paths.length === 0) return
+  const classes = await readScriptClasses(listings)
+  for (const [path, name] of paths) {
+    const options = classes.get(name)
+    if (options) define(settings, path, { ...options, ...settings[path] })
   }
 }
 

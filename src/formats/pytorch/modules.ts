@@ -60,6 +60,8 @@ export function* torchChildren(
 export interface ModuleTree {
   readonly classes: Record<string, string>
   readonly settings: Record<string, Record<string, JsonValue>>
+  /** qualified names of TorchScript classes by path, as its code spells them */
+  readonly scriptClasses: Record<string, string>
 }
 
 /** A network of more modules than this, or deeper, is not one. */
@@ -71,7 +73,7 @@ const MAX_NESTING = 64
  * paths that fit the tensor names. Of classes that define no state (TorchScript) the attributes that are modules count.
  */
 export function readModules(root: PickleValue): ModuleTree {
-  const tree: ModuleTree = { classes: {}, settings: {} }
+  const tree: ModuleTree = { classes: {}, settings: {}, scriptClasses: {} }
   const active = new Set<PickleContainer>()
   let count = 0
   const visit = (value: PickleValue, path: string, depth: number): void => {
@@ -104,6 +106,8 @@ function record(tree: ModuleTree, module: PickleObject, path: string): void {
     path,
     (callableName(module) ?? 'unknown').replace(/^__torch__\./, '').replace(/\.___torch_mangle_\d+/, ''),
   )
+  const name = callableName(module)
+  if (name?.startsWith('__torch__.')) define(tree.scriptClasses, path, name)
   const settings: Record<string, JsonValue> = {}
   const state = asDict(module.state)
   if (state) collectSettings(state, settings)

@@ -43,7 +43,12 @@ async function readArchive(input: ModelInput, limits: Limits): Promise<Model> {
     const relative = nameRelative(new Uint8Array(0), entries)
     return relative === undefined ? undefined : unsupported(input.path, relative)
   })
-  const contents = await readContents(archive.data, archive.constants, limits)
+  const contents = await readContents(
+    archive.data,
+    archive.constants,
+    limits,
+    archive.isTorchScript ? archive.listings : [],
+  )
   const references = [...archive.references.values()].map(({ reference, file }) => ({ ...reference, file }))
   const script = archive.isMobile ? 'TorchScript archive for the mobile interpreter' : 'TorchScript archive'
   return {
