@@ -1,14 +1,22 @@
+import { wrap } from '../report/text.ts'
 import { COMMON_OPTIONS, type Command, type Option, usageLine } from './command.ts'
 
+/** Text past this is hard to follow, however wide the terminal. */
+const MAX_COLUMNS = 100
+
 /** The page of `modelwright --help`. */
-export function renderOverview(commands: readonly Command[], version: string): string {
-  const width = Math.max(...commands.map(({ name }) => name.length))
-  return `modelwright ${version}: reads deep-learning models safely, inspects them, and shows where two of them part.
+export function renderOverview(commands: readonly Command[], version: string, columns: number): string {
+  const width = Math.min(MAX_COLUMNS, columns)
+  const what = 'reads deep-learning models safely, inspects them, and shows where two of them part.'
+  return `${wrap(`modelwright ${version}: ${what}`, width, 0)}
 
 Usage: modelwright COMMAND [options]
 
 Commands:
-${commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`).join('\n')}
+${table(
+  commands.map(({ name, summary }) => [name, summary]),
+  width,
+)}
 
   modelwright COMMAND --help    what a command takes, with examples
   modelwright --version
@@ -19,14 +27,18 @@ Nothing that a file contains is ever executed.
 }
 
 /** The page of `modelwright COMMAND --help`. */
-export function renderCommandHelp(command: Command): string {
+export function renderCommandHelp(command: Command, columns: number): string {
+  const width = Math.min(MAX_COLUMNS, columns)
   const sections = [
-    `modelwright ${command.name}: ${command.summary}`,
+    wrap(`modelwright ${command.name}: ${command.summary}`, width, 0),
     `Usage: ${usageLine(command)}`,
-    command.description,
-    `Arguments:\n${table(command.arguments.map(({ name, description }) => [name, description]))}`,
-    `Options:\n${table(optionRows(command))}`,
-    `Exit status:\n${table(Object.entries(command.exits))}`,
+    wrap(command.description.replaceAll('\n', ' '), width, 0),
+    `Arguments:\n${table(
+      command.arguments.map(({ name, description }) => [name, description]),
+      width,
+    )}`,
+    `Options:\n${table(optionRows(command), width)}`,
+    `Exit status:\n${table(Object.entries(command.exits), width)}`,
     `Examples:\n${command.examples.map(({ command: line, description }) => `  ${line}\n      ${description}`).join('\n')}`,
   ]
   return `${sections.join('\n\n')}\n`
@@ -44,7 +56,14 @@ function spelling(name: string, { value, repeated }: Option): string {
   return `--${name}${value === undefined ? '' : ` ${value}`}${repeated ? ' ...' : ''}`
 }
 
-function table(rows: readonly (readonly [string, string])[]): string {
-  const width = Math.max(...rows.map(([left]) => left.length))
-  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join('\n')
+/** Two columns; the right one is wrapped within its own. Where the left one is wide, the right one begins below it. */
+function table(rows: readonly (readonly [string, string])[], columns: number): string {
+  const width = Math.min(Math.max(...rows.map(([left]) => left.length)), 22)
+  const indent = width + 4
+  return rows
+    .map(([left, right]) => {
+      const head = left.length > width ? `  ${left}\n${' '.repeat(indent)}` : `  ${left.padEnd(width)}  `
+      return head + wrap(right, columns, indent)
+    })
+    .join('\n')
 }

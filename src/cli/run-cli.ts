@@ -23,7 +23,7 @@ async function dispatch(words: readonly string[], console: Console): Promise<Exi
   const [name, ...rest] = words
   if (name === 'help' && rest.length > 0) return dispatch([...rest, '--help'], console)
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    console.out(renderOverview(COMMANDS, packageVersion()))
+    console.out(renderOverview(COMMANDS, packageVersion(), console.columns))
     return name === undefined ? ExitCode.failed : ExitCode.clean
   }
   if (name === '--version') {
@@ -37,7 +37,7 @@ async function dispatch(words: readonly string[], console: Console): Promise<Exi
   }
   const call = parseCall(command, rest)
   if (call.flag('help')) {
-    console.out(renderCommandHelp(command))
+    console.out(renderCommandHelp(command, console.columns))
     return ExitCode.clean
   }
   return command.run(call, call.flag('quiet') ? { ...console, interactive: false } : console)

@@ -5,6 +5,12 @@ import { formatNumber, pad, plural, type Style, wrap } from './text.ts'
 /** How many rows of a table a person reads before the rest is folded into one line. */
 const MAX_ROWS = 12
 
+/** Where paths begin, behind `  reference  `. */
+const SIDE_INDENT = 13
+
+/** What the columns behind the relation need: a count and `largest relative difference 1.07e-7`. */
+const EVIDENCE_WIDTH = 46
+
 /**
  * The comparison for a terminal: verdict first, then where and why, then the evidence, then what was not compared.
  * @param columns width to wrap prose at
@@ -24,8 +30,11 @@ export function renderComparison(comparison: Comparison, style: Style, columns =
 
 function renderVerdict({ verdict, summary, reference, candidate }: Comparison, style: Style, columns: number): string {
   const paint = { match: style.good, mismatch: style.bad, 'not-compared': style.warn }[verdict]
-  const file = (side: Comparison['reference']) =>
-    `${side.path}  ${style.dim(`(${side.format}, ${plural(side.tensors, 'tensor')}${side.sha256 ? `, sha256 ${side.sha256.slice(0, 12)}` : ''})`)}`
+  const file = (side: Comparison['reference']) => {
+    const facts = `(${side.title}, ${plural(side.tensors, 'tensor')}${side.sha256 ? `, sha256 ${side.sha256.slice(0, 12)}` : ''})`
+    const isWide = SIDE_INDENT + side.path.length + 2 + facts.length > columns
+    return `${side.path}${isWide ? `\n${' '.repeat(SIDE_INDENT)}` : '  '}${style.dim(facts)}`
+  }
   return [
     `${paint(style.bold(verdict.toUpperCase()))}  ${wrap(summary, columns, verdict.length + 2)}`,
     '',
@@ -69,7 +78,7 @@ function renderWeights({ parameters, unpaired, weights }: Comparison, style: Sty
     groups.set(how, { count: group.count + 1, worst: Math.max(group.worst, maxRel ?? Number.POSITIVE_INFINITY) })
   }
   const rows = [...groups].sort(([, left], [, right]) => right.count - left.count)
-  const width = Math.min(60, Math.max(...rows.map(([how]) => how.length), 8))
+  const width = Math.max(8, Math.min(60, columns - EVIDENCE_WIDTH, Math.max(...rows.map(([how]) => how.length))))
   const shown = rows
     .slice(0, MAX_ROWS)
     .map(
@@ -77,12 +86,10 @@ function renderWeights({ parameters, unpaired, weights }: Comparison, style: Sty
         `  ${pad(how, width)}  ${String(count).padStart(5)}  ${style.dim(worst === 0 ? 'identical values' : `largest relative difference ${formatNumber(worst)}`)}`,
     )
   const bad = parameters.filter(({ accepted }) => !accepted)
-  const lines = bad
-    .slice(0, MAX_ROWS)
-    .map(
-      ({ reference, candidate, relation, maxRel, detail }) =>
-        `  ${style.bad(relation)}  ${reference} ${style.dim('->')} ${candidate}  ${style.dim(`relative ${formatNumber(maxRel ?? Number.POSITIVE_INFINITY)}${detail ? `; ${detail}` : ''}`)}`,
-    )
+  const lines = bad.slice(0, MAX_ROWS).map(({ reference, candidate, relation, maxRel, detail }) => {
+    const gap = `relative ${formatNumber(maxRel ?? Number.POSITIVE_INFINITY)}${detail ? `; ${detail}` : ''}`
+    return renderPair({ word: relation, paint: style.bad, pair: `${reference} -> ${candidate}`, gap }, style, columns)
+  })
   if (bad.length > MAX_ROWS) lines.push(`  ${style.dim(`and ${bad.length - MAX_ROWS} more in --json`)}`)
   return [
     `${style.bold('Weights')}  ${style.dim(wrap(weights.reason, columns, 9))}`,
@@ -98,7 +105,6 @@ function renderBehaviour({ behaviour, outputs, coverage, values }: Comparison, s
   const rows = outputs
     .slice(0, MAX_ROWS)
     .map(({ reference, candidate, status, maxAbs, maxRel, layout, referenceShape, candidateShape }) => {
-      const word = status === 'equal' ? style.good('equal') : style.bad('different')
       const sizes =
         candidateShape !== null && referenceShape.join() !== candidateShape.join()
           ? ` [${referenceShape.join(', ')}] against [${candidateShape.join(', ')}]`
@@ -107,7 +113,10 @@ function renderBehaviour({ behaviour, outputs, coverage, values }: Comparison, s
         maxAbs === null
           ? ''
           : `largest difference ${formatNumber(maxAbs)}, relative ${formatNumber(maxRel ?? Number.NaN)}`
-      return `  ${word}  ${reference} ${style.dim('->')} ${candidate ?? 'nothing'}${sizes}  ${style.dim([gap, layout === 'same' || layout === null ? '' : layout].filter((part) => part !== '').join(', '))}`
+      const facts = [gap, layout === 'same' || layout === null ? '' : layout].filter((part) => part !== '')
+      const pair = `${reference} -> ${candidate ?? 'nothing'}${sizes}`
+      const [word, paint] = status === 'equal' ? ['equal', style.good] : ['different', style.bad]
+      return renderPair({ word, paint, pair, gap: facts.join(', ') }, style, columns)
     })
   const count = (status: string) => values.filter((value) => value.status === status).length
   const tally = `  ${plural(coverage.referenceTensors, 'value')} of the reference: ${count('equal')} equal, ${count('different')} different, ${count('hidden')} hidden by fusion, ${count('after-divergence')} behind the difference`
@@ -125,6 +134,16 @@ function renderBehaviour({ behaviour, outputs, coverage, values }: Comparison, s
     tally,
     `  ${style.dim(wrap(`inputs: ${inputs.join('; ')}; ${behaviour.runtime ?? ''}`, columns, 2))}`,
   ].join('\n')
+}
+
+/** One pair on one line; what is known of it goes below where the line would be too long. */
+function renderPair(
+  { word, paint, pair, gap }: { word: string; paint: Style['bad']; pair: string; gap: string },
+  style: Style,
+  columns: number,
+): string {
+  const isWide = 2 + word.length + 2 + pair.length + 2 + gap.length > columns
+  return `  ${paint(word)}  ${pair}${isWide ? `\n    ${style.dim(wrap(gap, columns, 4))}` : style.dim(`  ${gap}`)}`.trimEnd()
 }
 
 function renderGaps({ notCompared, unpaired, notes }: Comparison, style: Style, columns: number): string {

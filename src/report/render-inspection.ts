@@ -41,7 +41,7 @@ export function renderInspection(inspection: Inspection, style: Style, options: 
 }
 
 function renderHead(report: Inspection, style: Style, columns: number): string {
-  const { metadata, format, variant } = report
+  const { metadata, format, title, variant } = report
   const versioned = (name: string | undefined, version: string | undefined) =>
     name === undefined ? undefined : version === undefined ? name : `${name} ${version}`
   const framework = versioned(metadata.framework, metadata.frameworkVersion)
@@ -55,13 +55,13 @@ function renderHead(report: Inspection, style: Style, columns: number): string {
       (/[a-z]/i.test(metadata.formatVersion) ? metadata.formatVersion : `format ${metadata.formatVersion}`),
     opsets.length > 0 ? `opset ${opsets.join(', ')}` : undefined,
   ].filter((fact) => fact !== undefined && fact !== '')
-  const lines = [`${style.bold(report.path)}  ${style.bold(format)}${facts.length > 0 ? `: ${facts.join(', ')}` : ''}`]
+  const lines = [`${style.bold(report.path)}  ${style.bold(title)}${facts.length > 0 ? `: ${facts.join(', ')}` : ''}`]
   if (lines[0]!.length > columns) {
     lines.splice(
       0,
       1,
       style.bold(report.path),
-      `  ${style.bold(format)}${facts.length > 0 ? `: ${wrap(facts.join(', '), columns, 4)}` : ''}`,
+      `  ${style.bold(title)}${facts.length > 0 ? `: ${wrap(facts.join(', '), columns, title.length + 4)}` : ''}`,
     )
   }
   const named = [metadata.name, metadata.description].filter((text) => text !== undefined && text !== '')
@@ -119,11 +119,17 @@ function renderTotals({ totals, macs, files, graphs }: Inspection, style: Style,
   }
   if (macs !== null && macs.unknown.length > 0) {
     const which = macs.unknown.slice(0, 3).join(', ')
-    const text = `${macs.unknown.length} of ${macs.unknown.length + macs.counted} multiplying layers are not counted, because their shapes are unknown (${which}${macs.unknown.length > 3 ? ', ...' : ''}). Give the sizes, e.g. ${exampleShape(graphs)}`
+    const main = graphs.find(({ kind }) => kind === 'main')
+    // sizes help only where the file leaves some open
+    const isOpen = main?.inputs.some(({ shape }) => shape === undefined || shape.slice(1).some(isUnknownSize)) ?? true
+    const hint = isOpen ? ` Give the sizes, e.g. ${exampleShape(graphs)}` : ''
+    const text = `${macs.unknown.length} of ${macs.unknown.length + macs.counted} multiplying layers are not counted, because their shapes or what they do is unknown (${which}${macs.unknown.length > 3 ? ', ...' : ''}).${hint}`
     lines.push(`  ${style.dim(wrap(text, columns, 2))}`)
   }
   return lines.join('\n')
 }
+
+const isUnknownSize = (size: number | string | null) => typeof size !== 'number'
 
 /** The option that would help, with the model's own input name. */
 function exampleShape(graphs: Inspection['graphs']): string {
@@ -162,7 +168,7 @@ function renderModules({ modules, macs }: Inspection, style: Style, columns: num
   const hasMacs = macs !== null && rows.some((row) => row.macs)
   const hasShapes = rows.some(({ outputShape }) => outputShape)
   const nameWidth = Math.min(
-    Math.floor(columns * 0.4),
+    Math.floor(columns * (hasMacs || hasShapes ? 0.3 : 0.4)),
     Math.max(...rows.map(({ label, depth: level }) => label.length + 2 * level), 6),
   )
   const shapes = rows.map(({ outputShape }) => (outputShape ? formatShape(outputShape) : ''))
@@ -264,7 +270,9 @@ function renderWarnings({ warnings }: Inspection, style: Style, columns: number)
   if (warnings.length === 0) return ''
   return [
     style.bold('Warnings'),
-    ...warnings.slice(0, MAX_ROWS).map(({ message, code }) => `  ${style.warn(code)}  ${wrap(message, columns, 4)}`),
+    ...warnings
+      .slice(0, MAX_ROWS)
+      .map(({ message, code }) => `  ${style.warn(code)}  ${wrap(message, columns, code.length + 4)}`),
     ...more(warnings.length - MAX_ROWS, 'warnings', style),
   ].join('\n')
 }
