@@ -33,3 +33,8 @@ export const FORMATS: readonly Format[] = [
   tfjs,
   tflite,
 ]
+
+/** A format as people call it, by its id. */
+export function formatTitle(id: string): string {
+  return FORMATS.find((format) => format.id === id)?.title ?? id
+}

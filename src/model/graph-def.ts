@@ -135,7 +135,7 @@ class GraphReader {
     const { ordered, cyclic } = orderNodes(nodes)
     if (cyclic) {
       const message = `graph "${graph}" has a loop; its nodes are in file order, which is no order of execution`
-      this.warnings.push({ code: 'graph-has-cycle', message, subject: graph })
+      this.warnings.push({ code: 'GRAPH_HAS_CYCLE', message, subject: graph })
     }
     return ordered
   }
@@ -221,13 +221,13 @@ class GraphReader {
     )
     if (stored && tensor && tensor.bytes > 0 && !hasValues(proto)) {
       const message = `the values of the constant "${place.name}" are neither in the graph nor among the weights`
-      this.warnings.push({ code: 'missing-values', message, subject: place.name })
+      this.warnings.push({ code: 'MISSING_VALUES', message, subject: place.name })
       return { dtype: tensor.dtype, shape: [...tensor.shape] }
     }
     if (tensor === undefined) {
       const type = typeOfProto(proto)
       this.warnings.push({
-        code: 'constant-not-an-array',
+        code: 'CONSTANT_NOT_AN_ARRAY',
         message: `constant "${place.name}" is of type ${type}, which is not read`,
         subject: place.name,
       })
@@ -246,7 +246,7 @@ class GraphReader {
 
   #twice({ name, dtype, shape }: Tensor): AttributeValue {
     const message = `"${name}" names two constants; the second is not among the tensors`
-    this.warnings.push({ code: 'duplicate-name', message, subject: name })
+    this.warnings.push({ code: 'DUPLICATE_NAME', message, subject: name })
     return { dtype, shape: [...shape] }
   }
 }

@@ -38,9 +38,25 @@ export interface ModelFile {
   readonly source: ByteSource
 }
 
+/** Frameworks under one spelling each. A converter or runtime is no framework: TFLite and TensorFlow.js are TensorFlow's. */
+export type Framework =
+  | 'caffe'
+  | 'caffe2'
+  | 'cntk'
+  | 'darknet'
+  | 'flax'
+  | 'keras'
+  | 'matlab'
+  | 'mlx'
+  | 'ncnn'
+  | 'paddlepaddle'
+  | 'pytorch'
+  | 'scikit-learn'
+  | 'tensorflow'
+
 export interface Metadata {
-  /** framework whose model it is, e.g. `pytorch`, `keras`, `caffe` */
-  readonly framework?: string
+  /** framework whose model it is */
+  readonly framework?: Framework
   readonly frameworkVersion?: string
   /** program that wrote the file, e.g. `pytorch`, `tf2onnx` */
   readonly producer?: string
@@ -94,7 +110,7 @@ export interface CodeListing {
   read(): Promise<string>
 }
 
-/** A remark of a reader; `code` is stable. */
+/** A remark of a reader; `code` is stable, in capitals as those of errors. */
 export interface Problem {
   readonly code: string
   readonly message: string

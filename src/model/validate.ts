@@ -6,7 +6,8 @@ import type { Model } from './model.ts'
 
 /**
  * The physical invariants of every Model, checked on every reader's result in one place: shapes are whole and small
- * enough, stored ranges lie inside their files, sizes agree with dtype and shape, names are unique.
+ * enough, stored ranges lie inside their files, sizes agree with dtype and shape, names are unique, codes of warnings are
+ * written as those of errors.
  *
  * A violation that the file caused is a FormatError; one that only the reader can have caused is an InternalError.
  */
@@ -21,6 +22,10 @@ export function validateModel(model: Model, limits: Limits): Model {
     names.add(tensor.name)
     checkShape(tensor, file.name, limits)
     checkStorage(tensor, sizes)
+  }
+  for (const { code } of model.warnings) {
+    if (!/^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$/.test(code))
+      throw new InternalError(`reader "${model.format}" warns with the code "${code}", expected UPPER_CASE`)
   }
   return model
 }

@@ -7,6 +7,7 @@ export const COMPARISON_SCHEMA_VERSION = 1
 const fileSummary = z.object({
   path: z.string(),
   format: z.string().describe('id of the reader, e.g. onnx, pytorch, keras-h5'),
+  title: z.string().describe('the format as people call it, e.g. ONNX, PyTorch, Keras HDF5'),
   sha256: z.string().nullable().describe('of the opened file; null for a folder'),
   framework: z.string().optional(),
   tensors: z.number().describe('stored tensors'),

@@ -107,6 +107,7 @@ export const inspectionSchema = z.object({
   schemaVersion: z.literal(INSPECTION_SCHEMA_VERSION),
   path: z.string(),
   format: z.string().describe('id of the reader, e.g. onnx, pytorch, keras-h5'),
+  title: z.string().describe('the format as people call it, e.g. ONNX, PyTorch, Keras HDF5'),
   variant: z.string().optional(),
   sha256: digest
     .nullable()
@@ -144,7 +145,9 @@ export const inspectionSchema = z.object({
     .object({
       total: z.number().describe('multiply-accumulates of one forward pass, batch 1 where it is open'),
       counted: z.number().describe('layers counted'),
-      unknown: z.array(z.string()).describe('layers that multiply, but whose shapes are unknown'),
+      unknown: z
+        .array(z.string())
+        .describe('layers that multiply, but how often is unknown: then the total is a lower bound'),
     })
     .nullable()
     .describe('null where the file has no graph'),

@@ -9,6 +9,7 @@ import { compareWeights } from '../compare/weights/compare-weights.ts'
 import type { WeightComparison } from '../compare/weights/comparison.ts'
 import { ToolError } from '../errors.ts'
 import type { ModelInput } from '../formats/format.ts'
+import { formatTitle } from '../formats/registry.ts'
 import type { Layer } from '../layers/layer.ts'
 import { layersOf } from '../layers/layers-of.ts'
 import type { Comparison } from '../report/comparison.ts'
@@ -102,7 +103,7 @@ async function observeBehaviour(
   if (reference.model.format !== 'onnx' || candidate.model.format !== 'onnx') {
     const unused = given ? '; the given inputs were not used' : ''
     return {
-      reason: `not compared: only ONNX models are run, the reference is ${reference.model.format}, the candidate ${candidate.model.format}${unused}`,
+      reason: `not compared: only ONNX models are run, the reference is ${formatTitle(reference.model.format)}, the candidate ${formatTitle(candidate.model.format)}${unused}`,
     }
   }
   try {

@@ -2,6 +2,7 @@ import type { OutputResult, ValueResult } from '../compare/behaviour/compare-beh
 import { TOLERANCE_RULE } from '../compare/behaviour/compare-behaviour.ts'
 import { unravel } from '../compare/distance.ts'
 import type { UnpairedTensor, WeightCause, WeightComparison, WeightPair } from '../compare/weights/comparison.ts'
+import { formatTitle } from '../formats/registry.ts'
 import type { Comparison } from '../report/comparison.ts'
 import { finiteOrNull } from '../report/json.ts'
 import { formatNumber, plural } from '../report/text.ts'
@@ -64,6 +65,7 @@ function fileSummary({ input, model }: OpenedModel, sha256: string | null): Comp
   return {
     path: input.path,
     format: model.format,
+    title: formatTitle(model.format),
     sha256,
     tensors: model.tensors.length,
     ...(framework === undefined ? {} : { framework }),

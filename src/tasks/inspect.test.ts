@@ -86,7 +86,7 @@ test('the terminal shows what it is, sizes, ends, modules, operators and health'
   const report = await inspectFile('examples/digits/reference/digits.onnx')
   const text = renderInspection({ ...report, path: 'digits.onnx' }, PLAIN, { columns: 100 })
   expect(text.replace(/sha256 [0-9a-f]{64}/, 'sha256 ...').replace(/pytorch [\d.]+/, 'pytorch')).toMatchInlineSnapshot(`
-    "digits.onnx  onnx: framework pytorch, IR 8, opset ai.onnx 17
+    "digits.onnx  ONNX: framework pytorch, IR 8, opset ai.onnx 17
       main_graph
       sha256 ...
 

@@ -1,3 +1,4 @@
+import { formatTitle } from '../formats/registry.ts'
 import type { Layer } from '../layers/layer.ts'
 import { buildModuleTree } from '../layers/module-tree.ts'
 import { repetitions } from '../layers/variable-names.ts'
@@ -25,6 +26,7 @@ export function describeModel(parts: Parts): Inspection {
     schemaVersion: INSPECTION_SCHEMA_VERSION,
     path: parts.path,
     format: model.format,
+    title: formatTitle(model.format),
     ...(model.variant === undefined ? {} : { variant: model.variant }),
     sha256: parts.sha256,
     files: model.files.map(({ name, bytes, role }) => {

@@ -116,7 +116,7 @@ test('text and binary give the same attributes, flattened', async () => {
   for (const name of ['pool1', 'relu1'])
     expect(node(fromBinary, name)?.attributes).toEqual(node(fromText, name)?.attributes)
   expect(node(fromText, 'bn1')?.attributes).toEqual({ use_global_stats: true, eps: 0.001 })
-  expect(fromBinary.warnings.map(({ code }) => code)).toEqual(['prototxt-not-found'])
+  expect(fromBinary.warnings.map(({ code }) => code)).toEqual(['PROTOTXT_NOT_FOUND'])
 })
 
 test('types of the first version are named as in the second', async () => {
@@ -138,7 +138,7 @@ test('the graph is that of the TEST phase; what is left out is said', async () =
   const { model: read } = await readAll(caffe, { files: { 'n.prototxt': text(body) }, main: 'n.prototxt' })
   expect(read.graphs[0]?.nodes.map(({ name }) => name)).toEqual(['input', 'fc'])
   expect(read.graphs[0]?.inputs).toEqual([{ name: 'x', dtype: 'float32', shape: [1, 3] }])
-  expect(read.warnings.find(({ code }) => code === 'phase-filtered')?.message).toMatch(
+  expect(read.warnings.find(({ code }) => code === 'PHASE_FILTERED')?.message).toMatch(
     /train \(Data\), drop \(Dropout\), stage/,
   )
 })
@@ -240,9 +240,9 @@ test('a pair by name that does not match says what is missing on either side', a
   const files = { 'n.caffemodel': model, 'n.prototxt': text(TEXT.replace('"a"', '"b"')) }
   const { model: read } = await readAll(caffe, { files, main: 'n.prototxt' })
   expect(read.warnings.map(({ code }) => code)).toEqual([
-    'unknown-blobs',
-    'layers-not-in-prototxt',
-    'layers-without-weights',
+    'UNKNOWN_BLOBS',
+    'LAYERS_NOT_IN_PROTOTXT',
+    'LAYERS_WITHOUT_WEIGHTS',
   ])
 })
 

@@ -65,7 +65,7 @@ async function readFromText(input: ModelInput, limits: Limits): Promise<Model> {
   )
   if (!partner.found) {
     const message = notFound(partner, 'No .caffemodel lies beside the .prototxt: this is the graph without weights.')
-    return assemble(input.main, { text, textSource: input.main }, [{ code: 'weights-not-found', message }])
+    return assemble(input.main, { text, textSource: input.main }, [{ code: 'WEIGHTS_NOT_FOUND', message }])
   }
   const model = await readModelFile(partner.found, limits)
   return assemble(input.main, { text, textSource: input.main, model, modelSource: partner.found })
@@ -80,7 +80,7 @@ async function readFromModel(input: ModelInput, limits: Limits): Promise<Model> 
   if (!partner.found) {
     const alone =
       'No .prototxt lies beside the .caffemodel: the graph is the one stored with the weights, as it was for training.'
-    const warning = { code: 'prototxt-not-found', message: notFound(partner, alone) }
+    const warning = { code: 'PROTOTXT_NOT_FOUND', message: notFound(partner, alone) }
     return assemble(input.main, { model, modelSource: input.main }, [warning])
   }
   const text = await readPrototxt(partner.found, limits)
@@ -140,10 +140,10 @@ function unmatched(text: CaffeNet | undefined, model: CaffeNet | undefined): Pro
   const list = (layers: CaffeNet['layers']) => layers.map(({ name }) => name).join(', ')
   return [
     ...(extra.length > 0
-      ? [{ code: 'layers-not-in-prototxt', message: `The prototxt has no layer for the weights of ${list(extra)}.` }]
+      ? [{ code: 'LAYERS_NOT_IN_PROTOTXT', message: `The prototxt has no layer for the weights of ${list(extra)}.` }]
       : []),
     ...(lacking.length > 0
-      ? [{ code: 'layers-without-weights', message: `The caffemodel has no weights for ${list(lacking)}.` }]
+      ? [{ code: 'LAYERS_WITHOUT_WEIGHTS', message: `The caffemodel has no weights for ${list(lacking)}.` }]
       : []),
   ]
 }

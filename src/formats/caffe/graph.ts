@@ -58,12 +58,12 @@ export function buildGraph(
   const warnings: Problem[] = []
   if (leftOut.length > 0)
     warnings.push({
-      code: 'phase-filtered',
+      code: 'PHASE_FILTERED',
       message: `The graph is that of the TEST phase; left out: ${leftOut.map(({ name, type }) => `${name} (${type})`).join(', ')}.`,
     })
   if (unknown.size > 0)
     warnings.push({
-      code: 'unknown-blobs',
+      code: 'UNKNOWN_BLOBS',
       message: `Layers take blobs that none before them makes: ${[...unknown].slice(0, 10).join(', ')}.`,
     })
   const graph: Graph = {

@@ -43,7 +43,7 @@ export function tensorsOf(net: CaffeNet, source: ByteSource): CaffeTensors {
       const name = unique(`${layer.name}/${index}`)
       const tensor = tensorOf(name, blob, source, isStatistics)
       if (tensor === undefined) {
-        warnings.push({ code: 'empty-blob', message: `Blob "${name}" has a shape but no values.`, subject: name })
+        warnings.push({ code: 'EMPTY_BLOB', message: `Blob "${name}" has a shape but no values.`, subject: name })
         continue
       }
       tensors.push(tensor)

@@ -105,7 +105,7 @@ test('old versions have a shorter header and transposed matrices', async () => {
   ])
   const old = await read('[connected]\noutput=3\n', 15, { version: [0, 1001, 0] })
   expect(old.tensors[1]?.shape).toEqual([4, 3])
-  expect(old.warnings[0]?.code).toBe('transposed-connected')
+  expect(old.warnings[0]?.code).toBe('TRANSPOSED_CONNECTED')
 })
 
 const check = (name: string, sections: string, count: number, expected: readonly string[], channels = 1) =>
@@ -168,7 +168,7 @@ test('bytes must add up: what is short, what is left, what is a backbone', async
     /end of the last layer at byte 72: .*found 4 more bytes\. It is not the weights file of a\.cfg/,
   )
   const { model } = await readAll(darknet, { files: pair(4), main: 'a.weights' })
-  expect(model.warnings).toMatchObject([{ code: 'partial-weights', subject: '001_convolutional' }])
+  expect(model.warnings).toMatchObject([{ code: 'PARTIAL_WEIGHTS', subject: '001_convolutional' }])
   expect(model.tensors).toHaveLength(2)
 })
 

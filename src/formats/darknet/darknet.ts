@@ -87,7 +87,7 @@ async function readFromCfg(input: ModelInput, limits: Limits): Promise<Model> {
       : partner.fitting.length > 1
         ? `${partner.fitting.slice(0, 5).join(', ')} all fit this .cfg: open the one that you mean. This is the graph without weights.`
         : `None of ${seen} fits this .cfg: this is the graph without weights.`
-  return assemble(cfg, main, undefined, main, [{ code: 'weights-not-found', message }])
+  return assemble(cfg, main, undefined, main, [{ code: 'WEIGHTS_NOT_FOUND', message }])
 }
 
 async function readFromWeights(input: ModelInput, limits: Limits): Promise<Model> {

@@ -111,13 +111,13 @@ export function planWeights(
   }
   if (missing)
     warnings.push({
-      code: 'partial-weights',
+      code: 'PARTIAL_WEIGHTS',
       message: `The weights end exactly behind an earlier layer: "${missing.name}" and all later layers have none. It looks like a backbone for pre-training.`,
       subject: missing.name,
     })
   if (header.transposed)
     warnings.push({
-      code: 'transposed-connected',
+      code: 'TRANSPOSED_CONNECTED',
       message: `Version ${header.version} stores the matrices of [connected] as (in, out); they are shown as stored.`,
     })
   return { tensors, byLayer, warnings, complete: missing === undefined }

@@ -106,7 +106,7 @@ test('codebook weights are shown as the values that they stand for', async () =>
   const { model } = await readAll(ncnn, sample)
   const bytes = await readTensor(model.tensors[0]!)
   expect([...new Float32Array(bytes.slice().buffer)]).toEqual([-2, 0, 1.5])
-  expect(model.warnings.map(({ code }) => code)).toEqual(['codebook-weights'])
+  expect(model.warnings.map(({ code }) => code)).toEqual(['CODEBOOK_WEIGHTS'])
 })
 
 const fails = async (files: Record<string, Uint8Array>, main: string, sentence: string | RegExp) => {
@@ -134,7 +134,7 @@ test('a bin without its param says what is missing; a param alone gives the grap
   await fails({ 'a.bin': bin }, 'a.bin', /Put the \.param beside it/)
   const { model } = await readAll(ncnn, { files: { 'a.param': param }, main: 'a.param' })
   expect([model.tensors.length, model.graphs[0]?.nodes.length]).toEqual([0, 4])
-  expect(model.warnings[0]?.code).toBe('weights-not-found')
+  expect(model.warnings[0]?.code).toBe('WEIGHTS_NOT_FOUND')
 })
 
 test('a partner of another name is taken when it is the only one that fits', async () => {

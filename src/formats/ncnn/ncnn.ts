@@ -77,7 +77,7 @@ async function readFromParam(input: ModelInput, limits: Limits): Promise<Model> 
     return assemble(param, main, partner.found, await planWeights(param, main.name, partner.found, limits), main)
   }
   const warning: Problem = {
-    code: 'weights-not-found',
+    code: 'WEIGHTS_NOT_FOUND',
     message:
       partner.candidates.length === 0
         ? 'No .bin lies beside the .param: this is the graph without weights.'

@@ -45,7 +45,7 @@ export async function openWeights(planned: readonly PlannedWeight[], bin: ByteSo
     byLayer.set(weight.layerIndex, owned)
     if (weight.codebookOffset !== undefined)
       warnings.push({
-        code: 'codebook-weights',
+        code: 'CODEBOOK_WEIGHTS',
         message: `"${name}" is stored as a table of 256 values and one index per weight; it is shown as the float32 values that these stand for.`,
         subject: name,
       })

@@ -62,7 +62,7 @@ export function walkGraph(walk: Walk, proto: GraphProto, kind: Graph['kind'], pa
     const value = tensor.name || `initializer_${index}`
     if (stored.has(value)) {
       walk.warnings.push({
-        code: 'duplicate-name',
+        code: 'DUPLICATE_NAME',
         message: `two initializers of one graph are called "${value}"`,
         subject: value,
       })
@@ -214,7 +214,7 @@ function addSparse(walk: Walk, scope: Scope | undefined, title: string, sparse: 
   const prefix = scope && scope.path !== '' && walk.takenNames.has(`${title}.values`) ? `${scope.path}/${title}` : title
   const shape = [...sparse.dims]
   walk.warnings.push({
-    code: 'sparse-tensor',
+    code: 'SPARSE_TENSOR',
     message: `sparse tensor "${title}" [${shape.join(', ')}] is given as stored: its values and their indices`,
     subject: title,
   })
@@ -250,7 +250,7 @@ function warnUnsorted(walk: Walk, protos: readonly NodeProto[], scope: Scope): v
     const early = input.find((value) => value !== '' && later.has(value))
     if (early !== undefined) {
       walk.warnings.push({
-        code: 'unsorted-nodes',
+        code: 'UNSORTED_NODES',
         message: `nodes are not in order of execution: ${name || opType || 'a node'} takes "${early}" before it is made`,
         subject: scope.path || 'main graph',
       })

@@ -183,7 +183,7 @@ describe('external data', () => {
   test('a missing file is a warning, and an error for who wants its values', async () => {
     const { tensors, warnings, graphs } = await read(bytes)
     expect(graphs).toHaveLength(1)
-    expect(warnings).toMatchObject([{ code: 'missing-file', subject: 'w.bin' }])
+    expect(warnings).toMatchObject([{ code: 'MISSING_FILE', subject: 'w.bin' }])
     await expect(readTensor(tensors[0]!)).rejects.toMatchObject({ code: 'MISSING_FILE' })
   })
 
@@ -279,9 +279,9 @@ test('attributes of every kind', async () => {
 
 test('a model that says less, and one of tomorrow', async () => {
   expect((await read(concat(number(1, 99), field(7, field(2, 'g'))))).warnings).toMatchObject([
-    { code: 'newer-version' },
+    { code: 'NEWER_VERSION' },
   ])
   await expect(read(number(1, 8))).rejects.toThrow('expected a graph')
   const unsorted = model(field(1, node('Relu', ['a'], ['b'])), field(1, node('Relu', ['x'], ['a'])))
-  expect((await read(unsorted)).warnings).toMatchObject([{ code: 'unsorted-nodes' }])
+  expect((await read(unsorted)).warnings).toMatchObject([{ code: 'UNSORTED_NODES' }])
 })

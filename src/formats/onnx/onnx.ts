@@ -2,7 +2,7 @@ import type { ByteSource } from '../../bytes/byte-source.ts'
 import type { Limits } from '../../bytes/limits.ts'
 import { decodeMessage } from '../../encoding/protobuf.ts'
 import { FormatError } from '../../errors.ts'
-import type { Metadata, Model, ModelFile, Problem } from '../../model/model.ts'
+import type { Framework, Metadata, Model, ModelFile, Problem } from '../../model/model.ts'
 import { DTYPES } from '../../tensor/dtype.ts'
 import type { Quantization, Tensor, TensorRole } from '../../tensor/tensor.ts'
 import type { Format, ModelInput } from '../format.ts'
@@ -81,7 +81,7 @@ function makeTensors(walk: Walk, external: ExternalFiles): Map<string, Tensor> {
       (kind === 'float' || kind === 'complex') && layout.shape.length > 0 ? 'parameter' : 'constant'
     tensors.set(name, toTensor(name, role ?? walk.roles.get(name) ?? byType, layout))
     if (layout.values.kind === 'missing' && !('memory' in content) && content.dataLocation !== 1) {
-      walk.warnings.push({ code: 'missing-values', message: `tensor "${name}" has no values`, subject: name })
+      walk.warnings.push({ code: 'MISSING_VALUES', message: `tensor "${name}" has no values`, subject: name })
     }
   }
   return tensors
@@ -102,7 +102,7 @@ function modelWarnings(proto: ModelProto, walk: Walk, external: ExternalFiles): 
   const warnings: Problem[] = []
   if ((proto.irVersion ?? 0) > NEWEST_IR) {
     warnings.push({
-      code: 'newer-version',
+      code: 'NEWER_VERSION',
       message: `IR version ${proto.irVersion} is newer than ${NEWEST_IR}, the newest that is known here: parts may be missing`,
     })
   }
@@ -114,14 +114,14 @@ function modelWarnings(proto: ModelProto, walk: Walk, external: ExternalFiles): 
         content.externalData.some(({ key, value }) => key === 'location' && value === location),
     ).length
     warnings.push({
-      code: 'missing-file',
+      code: 'MISSING_FILE',
       message: `the values of ${count} tensors are in "${location}", which is not there`,
       subject: location,
     })
   }
   if (proto.trainingInfo.length > 0) {
     warnings.push({
-      code: 'training-info',
+      code: 'TRAINING_INFO',
       message: `the file holds ${proto.trainingInfo.length} training graphs (training_info), which are not shown`,
     })
   }
@@ -129,7 +129,7 @@ function modelWarnings(proto: ModelProto, walk: Walk, external: ExternalFiles): 
 }
 
 /** Frameworks by the beginning of the producer's name. */
-const FRAMEWORKS: readonly (readonly [string, string])[] = [
+const FRAMEWORKS: readonly (readonly [prefix: string, framework: Framework])[] = [
   ['pytorch', 'pytorch'],
   ['tf2onnx', 'tensorflow'],
   ['keras', 'keras'],

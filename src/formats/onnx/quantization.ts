@@ -106,7 +106,7 @@ export async function readQuantization(
     const perTensor = channels === 1 && use.blockSize === undefined
     if (!perTensor && (use.blockSize !== undefined || scale.shape.length !== 1 || channels !== data.shape[axis])) {
       warnings.push({
-        code: 'blocked-quantization',
+        code: 'BLOCKED_QUANTIZATION',
         message: `"${use.data}" is quantised in blocks: scales "${use.scale}" [${scale.shape.join(', ')}]`,
         subject: use.data,
       })

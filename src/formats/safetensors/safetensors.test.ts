@@ -96,7 +96,7 @@ describe('what the official implementation refuses too', () => {
 })
 
 test('metadata that is not text is a warning', async () => {
-  expect((await readOne(file({ __metadata__: { n: 1 } }))).warnings).toMatchObject([{ code: 'metadata-not-text' }])
+  expect((await readOne(file({ __metadata__: { n: 1 } }))).warnings).toMatchObject([{ code: 'METADATA_NOT_TEXT' }])
 })
 
 describe('shards', () => {
@@ -135,6 +135,6 @@ describe('shards', () => {
     }
     const { tensors, warnings } = await read(more, main)
     expect(tensors.map(({ name }) => name)).toEqual(['b', 'c'])
-    expect(warnings.map(({ code }) => code)).toEqual(['not-in-index', 'total-size'])
+    expect(warnings.map(({ code }) => code)).toEqual(['NOT_IN_INDEX', 'TOTAL_SIZE'])
   })
 })

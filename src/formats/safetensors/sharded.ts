@@ -51,7 +51,7 @@ export async function readSharded(input: ModelInput, limits: Limits): Promise<Mo
   for (const { source, entry } of extra) {
     const known = tensors.has(entry.name)
     warnings.push({
-      code: known ? 'duplicate-name' : 'not-in-index',
+      code: known ? 'DUPLICATE_NAME' : 'NOT_IN_INDEX',
       message: known
         ? `"${entry.name}" is in ${source.name} as well, where the index does not look for it`
         : `"${entry.name}" in ${source.name} is not in the index`,
@@ -61,7 +61,7 @@ export async function readSharded(input: ModelInput, limits: Limits): Promise<Mo
   }
   if (totalSize !== undefined && totalSize !== bytes) {
     warnings.push({
-      code: 'total-size',
+      code: 'TOTAL_SIZE',
       message: `the index speaks of ${totalSize} bytes of tensors, the shards hold ${bytes}`,
       subject: index.name,
     })

@@ -1,5 +1,5 @@
 import { type ByteSource, streamRange } from '../../bytes/byte-source.ts'
-import type { Metadata, Problem } from '../../model/model.ts'
+import type { Framework, Metadata, Problem } from '../../model/model.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { Header, TensorEntry } from './header.ts'
 
@@ -20,7 +20,7 @@ export function toTensor(source: ByteSource, { name, dtype, shape, offset, lengt
 }
 
 /** `format` in the metadata, as the libraries write it. */
-const FRAMEWORKS: Readonly<Record<string, string>> = {
+const FRAMEWORKS: Readonly<Record<string, Framework>> = {
   pt: 'pytorch',
   tf: 'tensorflow',
   flax: 'flax',
@@ -43,7 +43,7 @@ export function metadataWarnings({ metadata }: Header, file: string): Problem[] 
   return Object.entries(metadata)
     .filter(([, value]) => typeof value !== 'string')
     .map(([key]) => ({
-      code: 'metadata-not-text',
+      code: 'METADATA_NOT_TEXT',
       message: `"${key}" in __metadata__ of ${file} is not text, as the format demands`,
       subject: key,
     }))

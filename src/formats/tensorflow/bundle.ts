@@ -135,7 +135,7 @@ class BundleReader {
     const dtype = findTfDtype(entry.dtype)
     if (dtype === undefined) {
       const message = `"${name}" is of type ${tfTypeName(entry.dtype)}, which is not read`
-      this.#warnings.push({ code: 'entry-not-an-array', message, subject: name })
+      this.#warnings.push({ code: 'ENTRY_NOT_AN_ARRAY', message, subject: name })
       return undefined
     }
     const shape = this.#shape(name, entry, byteOffset)

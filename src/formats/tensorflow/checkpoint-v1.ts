@@ -74,7 +74,7 @@ export async function readCheckpointV1(
     const tensor = tensorOf(meta, table, source, { known, limits, room })
     if (typeof tensor === 'string') {
       const message = `"${meta.name}" ${tensor}, which is not read`
-      warnings.push({ code: 'entry-not-an-array', message, subject: meta.name ?? '' })
+      warnings.push({ code: 'ENTRY_NOT_AN_ARRAY', message, subject: meta.name ?? '' })
     } else if (tensors.has(tensor.name)) {
       throw new FormatError({
         code: 'INVALID_FIELD',

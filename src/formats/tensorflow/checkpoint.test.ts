@@ -90,7 +90,7 @@ test('training state and the graph beside a TensorFlow 1 checkpoint', async () =
 test('a damaged graph beside it is a warning', async () => {
   const files = { ...pick(/^tf1-v2\./), 'tf1-v2.meta': Uint8Array.of(0x0a, 0xff) }
   const { model } = await readAll(tfCheckpoint, { files, main: 'tf1-v2.index' })
-  expect(model.warnings.map(({ code }) => code)).toEqual(['meta-graph-unreadable'])
+  expect(model.warnings.map(({ code }) => code)).toEqual(['META_GRAPH_UNREADABLE'])
 })
 
 describe('errors', () => {

@@ -204,7 +204,7 @@ async function readMeta(input: ModelInput, prefix: string, limits: Limits) {
     const text = `the graph beside the checkpoint cannot be read: ${error.message}`
     return {
       files,
-      warnings: [...warnings, { code: 'meta-graph-unreadable', message: text, subject: source.name }],
+      warnings: [...warnings, { code: 'META_GRAPH_UNREADABLE', message: text, subject: source.name }],
       known,
     }
   }

@@ -9,7 +9,7 @@ export function addConstants(
   const taken = new Set(variables.map(({ name }) => name))
   const clashing = constants.filter(({ name }) => taken.has(name))
   const warnings = clashing.map(({ name }) => ({
-    code: 'duplicate-name',
+    code: 'DUPLICATE_NAME',
     message: `"${name}" names a variable and a constant; the constant is not among the tensors`,
     subject: name,
   }))

@@ -77,7 +77,7 @@ export async function findTrainable(
       } catch (error) {
         if (!(error instanceof FormatError)) throw error
         const message = `collection "${collection}" holds something that is no variable: ${error.message}`
-        warnings.push({ code: 'collection-unreadable', message, subject: collection })
+        warnings.push({ code: 'COLLECTION_UNREADABLE', message, subject: collection })
         break
       }
     }
@@ -137,7 +137,7 @@ export function describeKeras(
     } catch (error) {
       if (!(error instanceof FormatError)) throw error
       const message = `Keras' description of "${path}" is no JSON: ${error.message}`
-      warnings.push({ code: 'keras-metadata-unreadable', message, subject: path })
+      warnings.push({ code: 'KERAS_METADATA_UNREADABLE', message, subject: path })
     }
   }
   return { layers, warnings }

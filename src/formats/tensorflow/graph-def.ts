@@ -83,7 +83,7 @@ async function readMeta(main: ModelInput['main'], kind: string, limits: Limits):
     warnings: [
       ...result.warnings,
       {
-        code: 'weights-elsewhere',
+        code: 'WEIGHTS_ELSEWHERE',
         message: 'This is the graph of a checkpoint; its variables are in the .index and .data files beside it.',
       },
     ],

@@ -61,7 +61,7 @@ test('without the variables folder the graph still reads, with a warning', async
   expect(model.tensors).toEqual([])
   expect(model.graphs.length).toBeGreaterThan(1)
   expect(model.warnings.map(({ code, message }) => `${code}: ${message}`)).toEqual([
-    'variables-missing: there is no variables/variables.index: the values of 1 variables are not there',
+    'VARIABLES_MISSING: there is no variables/variables.index: the values of 1 variables are not there',
   ])
 })
 

@@ -127,14 +127,14 @@ function missingVariables({ graphDef, objectGraphDef }: MetaGraphDef): Problem {
   const inGraph = graphDef?.node.filter(({ op }) => op === 'VarHandleOp' || op === 'VariableV2' || op === 'Variable')
   const count = Math.max(inGraph?.length ?? 0, objectGraphDef?.nodes.filter(({ variable }) => variable).length ?? 0)
   const state = count === 0 ? 'the graph has no variables' : `the values of ${count} variables are not there`
-  return { code: 'variables-missing', message: `there is no ${VARIABLES}.index: ${state}`, subject: VARIABLES }
+  return { code: 'VARIABLES_MISSING', message: `there is no ${VARIABLES}.index: ${state}`, subject: VARIABLES }
 }
 
 function otherMetaGraphs(all: readonly MetaGraphDef[], chosen: MetaGraphDef): Problem[] {
   return all
     .filter((meta) => meta !== chosen)
     .map(({ metaInfoDef }) => ({
-      code: 'other-meta-graph',
+      code: 'OTHER_META_GRAPH',
       message: `a further graph with the tags ${metaInfoDef?.tags.join(', ') || '(none)'} is not shown`,
     }))
 }
@@ -177,7 +177,7 @@ async function readExtra(input: ModelInput, limits: Limits) {
       return await decode(source)
     } catch (error) {
       if (!(error instanceof FormatError)) throw error
-      warnings.push({ code: 'extra-file-unreadable', message: error.message, subject: name })
+      warnings.push({ code: 'EXTRA_FILE_UNREADABLE', message: error.message, subject: name })
       return undefined
     }
   }

@@ -41,7 +41,7 @@ export function readLayers(
       parameters.set(owner.layer.path, list)
     } else if (layers.length > 0) {
       const message = `no layer of the topology claims the weight "${tensor}"`
-      unclaimed.push({ code: 'unclaimed-weight', message, subject: tensor })
+      unclaimed.push({ code: 'UNCLAIMED_WEIGHT', message, subject: tensor })
     }
   }
   const graph = attachParameters(architecture, parameters)
@@ -53,7 +53,7 @@ export function readLayers(
       ...architecture.warnings,
       ...unclaimed.slice(0, 100),
       ...code.map(({ name }) => ({
-        code: 'custom-code',
+        code: 'CUSTOM_CODE',
         message: `${name} is not part of Keras: the model needs code that is not read here; nothing was executed`,
         subject: name,
       })),

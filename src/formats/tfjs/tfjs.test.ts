@@ -85,7 +85,7 @@ describe('errors', () => {
 
 test('bytes that belong to no weight, and weights that the graph misses, are warnings', async () => {
   const { model } = await readAll(tfjs, manifest({ paths: ['a.bin'], weights: [{ ...weight, shape: [1] }] }))
-  expect(model.warnings.map(({ code }) => code)).toEqual(['trailing-bytes'])
+  expect(model.warnings.map(({ code }) => code)).toEqual(['TRAILING_BYTES'])
   const document = JSON.parse(new TextDecoder().decode(graph.files['model.json']))
   document.weightsManifest = []
   const files = { 'model.json': new TextEncoder().encode(JSON.stringify(document)) }

@@ -68,7 +68,7 @@ async function readBareManifest(
     format: tfjs.id,
     variant: 'weights manifest',
     files: [main, ...weights.shards],
-    metadata: { framework: 'tensorflow.js' },
+    metadata: { framework: 'tensorflow' },
     tensors: weights.tensors,
     graphs: [],
     warnings: weights.warnings,

@@ -71,7 +71,7 @@ export async function readManifest(
     }
     if (offset < data.size) {
       const message = `${data.size - offset} bytes at the end of ${place} belong to no weight`
-      warnings.push({ code: 'trailing-bytes', message })
+      warnings.push({ code: 'TRAILING_BYTES', message })
     }
   }
   return { tensors: [...tensors.values()], shards: [...shards.values()], warnings }
@@ -132,7 +132,7 @@ function readEntry(file: string, place: string, value: JsonValue, limits: Limits
     throw invalid(file, `quantization of ${what}`, 'numbers "min" and "scale"', 'something else')
   if (scale !== 0) return { ...weight, quantization: { scales: [scale], zeroPoints: [-min / scale] } }
   const message = `${what} is quantised with a scale of 0: every value is ${min}`
-  return { ...weight, warning: { code: 'zero-scale', message, subject: name } }
+  return { ...weight, warning: { code: 'ZERO_SCALE', message, subject: name } }
 }
 
 /** Length in the file; texts say theirs themselves: u32 length before each. */

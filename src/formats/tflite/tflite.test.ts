@@ -175,7 +175,7 @@ test('a sparse tensor is given as stored, with a warning', async () => {
   const sparse = tensor('s', 0, [4, 4], 1, undefined, undefined, table())
   const { tensors, warnings } = await read(file({ tensors: [sparse], buffers: [table(), table(bytes(0, 0, 128, 63))] }))
   expect(tensors).toMatchObject([{ name: 's', shape: [1], bytes: 4 }])
-  expect(warnings).toMatchObject([{ code: 'sparse-tensor', subject: 's' }])
+  expect(warnings).toMatchObject([{ code: 'SPARSE_TENSOR', subject: 's' }])
 })
 
 describe('contradictions', () => {

@@ -35,13 +35,13 @@ async function readTflite({ main }: ModelInput, limits: Limits): Promise<Model> 
   const warnings: Problem[] = []
   if (model.version !== SCHEMA_VERSION) {
     warnings.push({
-      code: 'other-version',
+      code: 'OTHER_VERSION',
       message: `schema version ${model.version}; ${SCHEMA_VERSION} is the one that is known here`,
     })
   }
   if (model.externalGroups.length > 0) {
     warnings.push({
-      code: 'external-weights',
+      code: 'EXTERNAL_WEIGHTS',
       message: `weights in other files (${model.externalGroups.join(', ')}) are not read`,
     })
   }
@@ -87,13 +87,13 @@ function remarks({ isSparse, shape, quantization }: TfliteTensor, name: string):
   const found: Problem[] = []
   if (isSparse) {
     const message = `"${name}" [${shape.join(', ')}] is sparse: its stored values are given, one after the other`
-    found.push({ code: 'sparse-tensor', message, subject: name })
+    found.push({ code: 'SPARSE_TENSOR', message, subject: name })
   }
   if (quantization?.isBlockwise)
-    found.push({ code: 'blocked-quantization', message: `"${name}" is quantised in blocks`, subject: name })
+    found.push({ code: 'BLOCKED_QUANTIZATION', message: `"${name}" is quantised in blocks`, subject: name })
   else if (quantization && quantization.scales.length > 1 && quantization.scales.length !== shape[quantization.axis]) {
     const message = `"${name}" has ${quantization.scales.length} scales for axis ${quantization.axis} of [${shape.join(', ')}]`
-    found.push({ code: 'odd-quantization', message, subject: name })
+    found.push({ code: 'ODD_QUANTIZATION', message, subject: name })
   }
   return found
 }

@@ -28,7 +28,7 @@ const gap = (value: number | null) => (value === null ? '' : formatNumber(value)
 
 function header({ verdict, summary, reference, candidate }: Comparison): string {
   const card = (title: string, side: Comparison['reference']) =>
-    `<div><h3>${title}</h3>${code(side.path)}<br><span class="dim">${escapeHtml(side.format)}${side.framework ? ` (${escapeHtml(side.framework)})` : ''}, ${plural(side.tensors, 'tensor')}${side.sha256 ? `<br>sha256 ${side.sha256}` : ''}</span></div>`
+    `<div><h3>${title}</h3>${code(side.path)}<br><span class="dim">${escapeHtml(side.title)}${side.framework ? ` (${escapeHtml(side.framework)})` : ''}, ${plural(side.tensors, 'tensor')}${side.sha256 ? `<br>sha256 ${side.sha256}` : ''}</span></div>`
   return `<div class="verdict ${verdict}"><div class="word">${verdict}</div><h1>${escapeHtml(summary)}</h1></div>
 <div class="pair">${card('Reference', reference)}${card('Candidate', candidate)}</div>`
 }

@@ -46,8 +46,8 @@ export function driftChart({ values, firstDivergence }: Comparison): string {
     first < 0
       ? ''
       : `<text x="${Math.min(x(first) + 10, WIDTH - 240)}" y="${TOP + 14}" style="fill:var(--bad)">${escapeHtml(values[first]!.reference)}</text>`
-  return `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="relative difference of each value, in order of execution">
+  return `<div class="chart"><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="relative difference of each value, in order of execution">
 ${band}${grid.join('')}<path d="${tolerance}" fill="none" stroke="var(--warn)" stroke-dasharray="5 4"/>${dots.join('')}${label}
 <text x="${LEFT}" y="${HEIGHT - 8}">first value</text><text x="${WIDTH - RIGHT}" y="${HEIGHT - 8}" text-anchor="end">last of ${values.length}; dashed: tolerance</text>
-</svg>`
+</svg></div>`
 }

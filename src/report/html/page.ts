@@ -43,7 +43,9 @@ export interface Column {
 /** Rows of ready HTML cells. A long table gets a filter box. */
 export function table(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
   if (rows.length === 0) return '<p class="dim">None.</p>'
-  const head = columns.map(({ head, number }) => `<th${number ? ' class="n"' : ''}>${escapeHtml(head)}</th>`).join('')
+  const head = columns
+    .map(({ head, number }) => `<th scope="col"${number ? ' class="n"' : ''}>${escapeHtml(head)}</th>`)
+    .join('')
   const body = rows
     .map(
       (row) =>
@@ -52,7 +54,7 @@ export function table(columns: readonly Column[], rows: readonly (readonly strin
     .join('\n')
   const filter =
     rows.length > 12 ? '<input class="filter" type="search" placeholder="filter rows" aria-label="filter rows">' : ''
-  return `<div class="table">${filter}<div class="scroll"><table><thead><tr>${head}</tr></thead><tbody>\n${body}\n</tbody></table></div></div>`
+  return `<div class="table">${filter}<div class="scroll" tabindex="0"><table><thead><tr>${head}</tr></thead><tbody>\n${body}\n</tbody></table></div></div>`
 }
 
 const STYLE = `
@@ -65,7 +67,7 @@ h1{font-size:26px;line-height:1.25;margin:0 0 6px;letter-spacing:-.01em}
 h2{font-size:16px;margin:0 0 12px}h2 small{font-weight:400;color:var(--dim);margin-left:6px}
 section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:18px 20px;margin:16px 0}
 code,.mono,td{font:13px/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
-td{overflow-wrap:anywhere;vertical-align:top}
+h1,code,.mono,td,.cause{overflow-wrap:anywhere}td{vertical-align:top}
 .verdict{border-left:6px solid var(--dim);padding:4px 0 4px 16px;margin-bottom:20px}
 .verdict.match{border-color:var(--good)}.verdict.mismatch{border-color:var(--bad)}.verdict.not-compared{border-color:var(--warn)}
 .word{font-size:13px;font-weight:700;letter-spacing:.08em;text-transform:uppercase}
@@ -82,6 +84,8 @@ th,td{padding:5px 10px 5px 0;border-bottom:1px solid var(--line)}.n{text-align:r
 svg{display:block;width:100%;height:auto}svg text{font:11px ui-monospace,Menlo,Consolas,monospace;fill:var(--dim)}
 footer{max-width:1080px;margin:0 auto;padding:0 24px 40px;color:var(--dim);font-size:12px}
 ul{margin:0;padding-left:20px}
+@media (max-width:720px){main{padding:20px 12px}section{padding:14px 12px}.scroll table{min-width:680px}.cause{grid-template-columns:1fr}.chart{overflow-x:auto}.chart svg{min-width:680px}}
+@media print{.filter{display:none}.scroll{max-height:none;overflow:visible}section{break-inside:avoid-page}}
 `
 
 const SCRIPT = `
