@@ -70,6 +70,10 @@ describe.skipIf(browserPath === undefined)(
         expect(await page.evaluate("JSON.parse(document.getElementById('report').textContent).verdict")).toBe(
           'mismatch',
         )
+        await page.setViewportSize({ width: 390, height: 844 })
+        expect(await page.evaluate('document.documentElement.scrollWidth'), 'nothing is wider than a telephone').toBe(
+          390,
+        )
         expect(requests).toEqual([`file://${file}`])
         expect(problems).toEqual([])
       } finally {
