@@ -11,16 +11,24 @@ import { splitName } from './tensor-path.ts'
 export function layersFromNames(model: Pick<Model, 'tensors'>): Layer[] {
   const groups = new Map<string, Tensor[]>()
   for (const tensor of model.tensors) {
-    if (tensor.role === 'optimizer' || tensor.role === 'ema') continue
+    if (tensor.role === 'optimizer' || tensor.role === 'ema' || tensor.role === 'other') continue
     const path = splitName(tensor.name).slice(0, -1).join('/')
     const group = groups.get(path)
     if (group) group.push(tensor)
     else groups.set(path, [tensor])
   }
-  return [...groups].map(([path, tensors]) => layerOf(path, tensors))
+  return [...groups].flatMap(([path, tensors]) =>
+    path === '' && !isOneLayer(tensors) ? tensors.map((tensor) => layerOf('', [tensor])) : [layerOf(path, tensors)],
+  )
 }
 
 type Role = LayerWeight['role']
+
+/** Tensors under no module are one layer where each has a role of its own (`weight`, `bias`), not a bag of arrays. */
+function isOneLayer(tensors: readonly Tensor[]): boolean {
+  const roles = tensors.map(roleOf)
+  return !roles.includes('other') && new Set(roles).size === roles.length
+}
 
 /** Last parts of tensor names, in the spelling of the frameworks, `:0` and case taken off. */
 const ROLES: Readonly<Record<string, Role>> = {

@@ -20,6 +20,19 @@ const rowsOf = async (model: ReturnType<typeof plainModel>, maxDepth = 3) =>
     ({ label, depth, parameters, kinds }) => `${'  '.repeat(depth)}${label} ${parameters} ${kinds.join('+')}`,
   )
 
+test('arrays under no module are seen one by one; what lies beside the model is not seen', async () => {
+  const bag = plainModel('npz', { tensors: [plainTensor('arr_a', [3, 4]), plainTensor('arr_b', [5])] })
+  expect(await rowsOf(bag)).toEqual(['arr_a 12 other', 'arr_b 5 other'])
+  const checkpoint = plainModel('pytorch', {
+    tensors: [
+      plainTensor('state_dict.fc.weight', [2, 3]),
+      plainTensor('state_dict.fc2.weight', [2, 2]),
+      plainTensor('callbacks.best.score', [], { role: 'other' }),
+    ],
+  })
+  expect(await rowsOf(checkpoint)).toEqual(['fc 6 dense', 'fc2 4 dense'])
+})
+
 test('blocks that are the same fold into a range with the sum of their parameters, others stay', async () => {
   const block = (i: number, width = 4) => [
     plainTensor(`module.encoder.${i}.conv.weight`, [width, width, 3, 3]),

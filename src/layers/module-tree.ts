@@ -1,5 +1,5 @@
 import type { Model } from '../model/model.ts'
-import { countElements } from '../tensor/tensor.ts'
+import { countElements, type TensorRole } from '../tensor/tensor.ts'
 import type { Layer } from './layer.ts'
 import type { Shape } from './shape.ts'
 import { splitName } from './tensor-path.ts'
@@ -51,7 +51,7 @@ export function buildModuleTree(
   layers: readonly Layer[],
 ): ModuleNode {
   const root = create('', [])
-  const tensors = model.tensors.filter(({ role }) => role !== 'optimizer' && role !== 'ema')
+  const tensors = model.tensors.filter(({ role }) => !isBesideModel(role))
   const names = variableNames(model)
   const paths = new Map(tensors.map(({ name }) => [name, modulePath(names.get(name) ?? name)]))
   const constants = new Set(tensors.filter(({ role }) => role === 'constant').map(({ name }) => name))
@@ -93,6 +93,11 @@ export function buildModuleTree(
   }
   const isDotted = tensors.some(({ name }) => name.includes('.') && !name.includes('/'))
   return finish(root, isDotted ? '.' : '/')
+}
+
+/** Optimizer state, averaged copies, best scores and random states lie beside the model, not in it. */
+function isBesideModel(role: TensorRole): boolean {
+  return role === 'optimizer' || role === 'ema' || role === 'other'
 }
 
 /** Whether at least half of the tensors lie in modules, of which there is more than one. */

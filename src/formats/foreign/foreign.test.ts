@@ -144,6 +144,12 @@ describe('text under a model name', () => {
   check('m.xml', '<?xml version="1.0"?>\n<net name="a" version="11">', 'an OpenVINO model (IR version 11)')
   check('doc.xml', '<?xml version="1.0"?>\n<doxygen a="1">', 'an XML document (<doxygen>)')
   check('m-symbol.json', '{"nodes": [], "arg_nodes": [], "heads": []}', 'the graph of an MXNet model')
+  check('m.json', '{"ir_version": "10", "graph": {"node": []}}', 'an ONNX model in JSON form')
+  check(
+    'm.weights.json',
+    '{"metadata": {}, "weight_map": {"/layers/a/vars": "s_0.weights.h5"}}',
+    'the index of weights',
+  )
   check(
     'm.json',
     '{"class_name": "Sequential", "config": {}, "keras_version": "2.4.0"}',

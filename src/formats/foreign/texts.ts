@@ -44,6 +44,16 @@ export const TEXTS: readonly ForeignRow[] = [
     'an ONNX model in JSON form',
     'Write it in binary form: onnx.save_model(model, "model.onnx").',
   ),
+  json(
+    ['ir_version', 'graph'],
+    'an ONNX model in JSON form',
+    'Write it in binary form: onnx.save_model(model, "model.onnx").',
+  ),
+  json(
+    ['weight_map'],
+    'the index of weights in several files that are no safetensors',
+    'Open the files that its weight_map names one by one (.weights.h5 of Keras, .bin of PyTorch).',
+  ),
   {
     when: ({ text = '', json: document, isWhole }) =>
       /^\s*[[{]\s*["[{\d\]}]/.test(text) && (document !== undefined || !isWhole),

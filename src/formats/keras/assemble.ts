@@ -71,7 +71,7 @@ export async function assemble(
   const roleOf = (path: string): TensorRole => roleOfPath(path, weights.roles.get(path)) ?? fallback
   const stored = await readDatasetTensors(file, { source, roleOf, limits })
   const rank = new Map(weights.order.map((name, index) => [name, index]))
-  const tensors = [...stored.tensors].sort(
+  const tensors = withStatistics(stored.tensors, weights.roles).sort(
     (left, right) => (rank.get(left.name) ?? rank.size) - (rank.get(right.name) ?? rank.size),
   )
   const graph = config.architecture && attachParameters(config.architecture, weights.byLayer)
@@ -80,6 +80,19 @@ export async function assemble(
     graphs: graph ? [graph] : [],
     warnings: [...config.warnings, ...weights.warnings, ...stored.warnings, ...unclaimed(config, weights, tensors)],
   }
+}
+
+/** Weight files of Keras 3 name folders after classes: the last two of a BatchNormalization's four variables. */
+const STATISTICS = /^(.*(?:^|\/)(?:sync_)?batch_normalization(?:_\d+)?\/vars\/)[23]$/
+
+/** Without a configuration no role says which variables a BatchNormalization keeps but does not train. */
+function withStatistics(tensors: readonly Tensor[], roles: ReadonlyMap<string, string>): Tensor[] {
+  const names = new Set(tensors.map(({ name }) => name))
+  return tensors.map((tensor) => {
+    const folder = roles.has(tensor.name) ? undefined : STATISTICS.exec(tensor.name)?.[1]
+    const hasFour = folder !== undefined && names.has(`${folder}3`) && !names.has(`${folder}4`)
+    return hasFour && tensor.role === 'parameter' ? { ...tensor, role: 'buffer' } : tensor
+  })
 }
 
 /** Values that are kept with a model but not trained. */

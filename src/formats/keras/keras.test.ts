@@ -184,6 +184,10 @@ describe('the digits port', () => {
     expect(model.variant).toBe('Keras 3 weights (HDF5)')
     expect(model.graphs).toEqual([])
     expect(model.tensors.every(({ role }) => role !== 'other')).toBe(true)
+    // four BatchNormalizations, of which nothing but the folders' names tells
+    const buffers = model.tensors.filter(({ role }) => role === 'buffer').map(({ name }) => name)
+    expect(buffers.length).toBe(8)
+    expect(buffers.every((name) => /batch_normalization(_\d)?\/vars\/[23]$/.test(name))).toBe(true)
   })
 })
 

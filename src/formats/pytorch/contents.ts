@@ -152,8 +152,7 @@ class Roles {
     let position = 0
     let nested = false
     for (const [key, value] of entries) {
-      if (!isContainer(value) || value.kind === 'bytes') nested ||= value !== null
-      else if (value.kind !== 'object' || isModule(value)) nested = true
+      nested ||= isSection(key, value)
       this.#sections.set(keyName(key, position++), sectionOf(String(keyName(key, position)), value))
     }
     this.isNested = nested
@@ -172,6 +171,17 @@ class Roles {
     const isWhole = kind !== undefined && /^(u?int(64|32|16)|bool)$/.test(kind)
     return isWhole && !tensor?.quantizer ? 'buffer' : 'parameter'
   }
+}
+
+/**
+ * Whether an entry of the root is not one of a state dict. Quantised layers put settings between their tensors, under
+ * their own path: `fc.scale`, `fc._packed_params.dtype`; such words and numbers prove nothing.
+ */
+function isSection(key: PickleValue, value: PickleValue): boolean {
+  if (isContainer(value) && value.kind === 'object') return isModule(value)
+  if (isContainer(value) && value.kind === 'dict') return true
+  if (typeof key === 'string' && key.includes('.')) return false
+  return value !== null
 }
 
 function kindOf(root: PickleValue, rebuilder: TensorRebuilder, roles: Roles): string {

@@ -102,6 +102,41 @@ describe('views of storages', () => {
   })
 })
 
+test('a tensor of a type that nothing here decodes is named, the others are read', async () => {
+  const complex32 = [
+    global('torch._utils', '_rebuild_tensor_v3'),
+    '((',
+    text('storage'),
+    global('torch', 'UntypedStorage'),
+    text('1'),
+    text('cpu'),
+    'K\x08tQK\x00',
+    numbers(2),
+    numbers(1),
+    [0x89],
+    '}',
+    global('torch', 'complex32'),
+    'tR',
+  ]
+  const data = pickle('}(', text('c'), ...complex32, text('w'), ...tensor('0', 1, 0, numbers(1), numbers(1)), 'u')
+  const model = await read(archive(data, { 0: floats(1), 1: new Uint8Array(8) }))
+  expect(model.tensors.map(({ name }) => name)).toEqual(['w'])
+  expect(model.warnings).toMatchObject([{ code: 'NO_VALUES', subject: 'c' }])
+  expect(model.warnings[0]!.message).toContain('torch.complex32 [2]) is not listed: its element type is not read')
+})
+
+test('settings between the tensors of quantised layers make no checkpoint of a state dict', async () => {
+  const data = pickle(
+    '}(',
+    ...[text('fc.weight'), ...tensor('0', 1, 0, numbers(1), numbers(1))],
+    ...[text('fc._packed_params.dtype'), global('torch', 'qint8')],
+    ...[text('fc.scale'), 'K\x01'],
+    'u',
+  )
+  const model = await read(archive(data, { 0: floats(1) }))
+  expect(model.variant).toBe('state dict, zip (torch 1.6 and later)')
+})
+
 test('tied weights have one storage key', async () => {
   const { tensors } = await readFixture('pytorch/views.pt')
   const key = (name: string) => tensors.find((candidate) => candidate.name === name)?.storage?.key

@@ -176,11 +176,19 @@ const rebuildTensorV2: Builder = (call) => ({
   lazy: lazyFlags(call.args[6]),
 })
 
-const rebuildTensorV3: Builder = (call) => ({
-  ...dense(call, dtypeArgument(call, 6)),
-  requiresGrad: call.args[4] === true,
-  lazy: lazyFlags(call.args[7]),
-})
+/** Version 3 names the element type beside an untyped storage: complex32, uint4 and others that nothing here can decode. */
+const rebuildTensorV3: Builder = (call) => {
+  const type = call.args[6]
+  const name = isContainer(type) && type.kind === 'global' ? type.name : ''
+  if (/^torch\.\w+$/.test(name) && torchDtype(name) === undefined) {
+    return { kind: 'empty', why: 'its element type is not read', shape: sizes(call.args[2]) ?? [], dtype: name }
+  }
+  return {
+    ...dense(call, dtypeArgument(call, 6)),
+    requiresGrad: call.args[4] === true,
+    lazy: lazyFlags(call.args[7]),
+  }
+}
 
 const rebuildQuantized: Builder = (call) => ({
   ...dense(call),

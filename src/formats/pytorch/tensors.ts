@@ -74,7 +74,7 @@ export class TensorMaker {
       }
       case 'empty': {
         const type = `${found.dtype ?? 'unknown type'} [${found.shape.join(', ')}]`
-        const message = `tensor "${name}" (${type}) has no values in the file: ${found.why}`
+        const message = `tensor "${name}" (${type}) is not listed: ${found.why}`
         this.warnings.push({ code: 'NO_VALUES', message, subject: name })
         break
       }
