@@ -32,6 +32,7 @@ test('there are examples', () => {
 
 test.each(consoleBlocks.map((match) => [match[1]!, match[2]!]))('$ modelwright %s', async (command, expected) => {
   const output = await run(command.split(/\s+/))
+  expect(output).not.toContain('Internal error')
   if (process.env.UPDATE_README) {
     const now = readFileSync(readme, 'utf8')
     writeFileSync(readme, now.replace(`$ modelwright ${command}\n${expected}`, `$ modelwright ${command}\n${output}`))
