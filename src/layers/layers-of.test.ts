@@ -380,6 +380,28 @@ describe('work is never understated in silence', () => {
   })
 })
 
+test('quantised operators of ONNX Runtime pass shapes on', async () => {
+  const scales = ['s', 'z'].map((name) => plainTensor(name, []))
+  const model = plainModel('onnx', {
+    input: ['x', [1, 4, 6, 6]],
+    tensors: [...scales, plainTensor('b', [4, 1, 1]), plainTensor('w', [4, 8, 3, 3])],
+    nodes: [
+      plainNode('QLinearAdd', 'sum', ['x', 's', 'z', 'b', 's', 'z', 's', 'z'], { domain: 'com.microsoft' }),
+      plainNode('QLinearSigmoid', 'bent', ['sum', 's', 'z', 's', 'z'], { domain: 'com.microsoft' }),
+      plainNode('DequantizeLinear', 'real', ['bent', 's', 'z']),
+      plainNode('ConvTranspose', 'out', ['real', 'w']),
+    ],
+  })
+  const layers = await layersOf(model)
+  expect(layers.map(({ outputShapes }) => outputShapes[0])).toEqual([
+    [1, 4, 6, 6],
+    [1, 4, 6, 6],
+    [1, 4, 6, 6],
+    [1, 8, 8, 8],
+  ])
+  expect(layers[3]!.macs).toBe(4 * 6 * 6 * 9 * 8)
+})
+
 test('Keras containers, crops, augmentation and resizing pass shapes on', async () => {
   const layer = (class_name: string, config: object) => ({ layer: { class_name, config: config as never } })
   const sequence = plainModel('keras-v3', {

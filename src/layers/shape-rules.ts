@@ -206,7 +206,7 @@ const OTHER_RULES: Readonly<Record<string, Rule>> = {
     (
       'identity cast abs neg exp log sqrt rsqrt square reciprocal floor ceil round sign erf not quantize dequantize ' +
       'quantizelinear dequantizelinear dynamicquantizelinear fakequant fakequantwithminmaxvars lrn stopgradient copy ' +
-      'channelshuffle shufflechannel silence checknumerics cos sin cumsum'
+      'qlinearsigmoid qlinearleakyrelu qlinearsoftmax channelshuffle shufflechannel silence checknumerics cos sin cumsum'
     )
       .split(' ')
       .map((name) => [name, unchanged]),
@@ -240,6 +240,9 @@ const OTHER_RULES: Readonly<Record<string, Rule>> = {
   batchmatmulv2: matmulRule,
   qlinearmatmul: (call) => matmulRule({ ...call, operands: [call.operands[0], call.operands[3]] }),
   matmulinteger: matmulRule,
+  // ONNX Runtime: a, its scale and zero point, then b
+  qlinearadd: ({ operands: [left, , , right] }) => [broadcastShapes([left, right])],
+  qlinearmul: ({ operands: [left, , , right] }) => [broadcastShapes([left, right])],
   constantofshape: ({ values: [shape] }) => [shape],
   constantfill: ({ values: [shape] }) => [shape],
   fill: ({ values: [shape] }) => [shape],

@@ -71,6 +71,17 @@ describe('listed values', () => {
   checkValues(`dtype: DT_DOUBLE_REF ${shape(1)} double_val: 1e300`.replace('_REF', ''), [1e300])
 })
 
+test('what a variable of TensorFlow 1 begins with is no weight', async () => {
+  const filled = 'dtype: DT_FLOAT tensor_shape { dim { size: 3 } }'
+  const name = 'conv/w/Adam/Initializer/zeros'
+  const graph = `${constant(filled)} ${constant(filled).replace('"c"', `"${name}"`)}`
+  const { model } = await readAll(tfGraphDef, text(graph))
+  expect(model.tensors.map((tensor) => [tensor.name, tensor.role])).toEqual([
+    ['c', 'parameter'],
+    [name, 'constant'],
+  ])
+})
+
 describe('errors', () => {
   const fails = (tensor: string, message: string) =>
     test(message, () => expect(readAll(tfGraphDef, text(constant(tensor)))).rejects.toThrow(message))
