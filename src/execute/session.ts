@@ -32,7 +32,17 @@ export async function openSession(
   options: { externalFolder?: string; threads?: number } = {},
 ): Promise<Session> {
   const worker = startWorker()
-  const ask = (request: WorkerRequest) => exchange(worker, request)
+  let answered: Promise<unknown> = Promise.resolve()
+  const ask = (request: WorkerRequest) => {
+    const reply = exchange(worker, request)
+    answered = reply.catch(() => undefined)
+    return reply
+  }
+  // Ending the thread while the runtime works in it aborts the whole process (Napi::Error, no JavaScript sees it).
+  const close = async () => {
+    await answered
+    await worker.terminate()
+  }
   try {
     const opened = await ask({
       kind: 'open',
@@ -51,12 +61,10 @@ export async function openSession(
         if (ran.kind !== 'ran') throw unexpected(ran)
         return new Map(ran.values.map(({ name, dtype, shape, bytes }) => [name, { dtype, shape, bytes }]))
       },
-      close: async () => {
-        await worker.terminate()
-      },
+      close,
     }
   } catch (error) {
-    await worker.terminate()
+    await close()
     throw error
   }
 }

@@ -99,7 +99,7 @@ async function observeBehaviour(
   anchors: readonly Anchor[],
   options: CompareOptions,
 ): Promise<BehaviourOutcome> {
-  const given = (options.inputs?.length ?? 0) > 0
+  const given = (options.inputs?.length ?? 0) + (options.candidateInputs?.length ?? 0) > 0
   if (reference.model.format !== 'onnx' || candidate.model.format !== 'onnx') {
     const unused = given ? '; the given inputs were not used' : ''
     return {

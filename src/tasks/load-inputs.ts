@@ -25,7 +25,7 @@ export type DecodeImage = (
 const ARRAY_FILE = /\.(npy|npz|pb)$/i
 const IMAGE_FILE = /\.(png|jpe?g|webp|bmp|gif|tiff?)$/i
 
-/** Input files beyond this many in one folder are not read: a comparison needs a few. */
+/** More samples than this are refused rather than left out in silence: a comparison needs a few. */
 const MAX_SETS = 64
 
 /**
@@ -56,8 +56,30 @@ export async function loadInputs(
       'INPUT_MISMATCH',
       `${places.map(({ path }) => path).join(', ')}: expected .npy, .npz, .pb or image files, found none`,
     )
-  return sets.slice(0, MAX_SETS)
+  if (sets.length > MAX_SETS)
+    throw new ToolError(
+      'INPUT_MISMATCH',
+      `${places.map(({ path }) => path).join(', ')}: expected at most ${MAX_SETS} samples, found ${sets.length}. Give fewer: every value of the network is compared on each.`,
+    )
+  for (const set of sets) checkShapes(set, specs)
+  return sets
 }
+
+/** The runtime would refuse them too, but as if the model were at fault. */
+function checkShapes({ origin, values }: InputSet, specs: readonly InputSpec[]): void {
+  for (const { name, shape } of specs) {
+    const found = values.get(name)?.shape
+    // no sizes at all: the model leaves even the rank open
+    if (found === undefined || shape.length === 0) continue
+    if (found.length === shape.length && shape.every((size, axis) => isFree(size) || size === found[axis])) continue
+    throw new ToolError(
+      'INPUT_MISMATCH',
+      `${origin}: shape for input "${name}": expected [${shape.map((size) => (isFree(size) ? 'any' : size)).join(', ')}], found [${found.join(', ')}]. Give the values in the layout that this model takes.`,
+    )
+  }
+}
+
+const isFree = (size: number | string) => typeof size === 'string' || size <= 0
 
 interface NamedSource {
   readonly path: string

@@ -69,14 +69,10 @@ export async function runPair(
   ])
   try {
     const sets = await inputSets(first.session, options)
-    const given =
-      options.candidateInputs.length > 0
-        ? await loadInputs(options.candidateInputs, specsOf(second.session), options.decodeImage)
-        : undefined
+    const given = await candidateSets(second.session, options, sets.length)
     const reports: PairRecording['inputs'][number][] = []
     const feeds = sets.map((set, index) => {
-      const other = given?.[index] ?? given?.[0]
-      const mapped = candidateFeeds(set, first.session, second.session, other)
+      const mapped = candidateFeeds(set, first.session, second.session, given?.[index])
       reports.push(...mapped.reports)
       return { reference: castFeeds(set.values, first.session), candidate: castFeeds(mapped.values, second.session) }
     })
@@ -170,6 +166,26 @@ async function inputSets(session: Session, { inputs, decodeImage, seed }: RunOpt
     ])
     return { origin: `generated (${kind}, seed ${seed})`, values: new Map(values) }
   })
+}
+
+/** What the user gave for the candidate: the same samples, one for one, or a comparison would be of different pictures. */
+async function candidateSets(
+  session: Session,
+  { inputs, candidateInputs, decodeImage }: RunOptions,
+  wanted: number,
+): Promise<InputSet[] | undefined> {
+  if (candidateInputs.length === 0) return undefined
+  if (inputs.length === 0)
+    throw new ToolError(
+      'INPUT_MISMATCH',
+      'inputs are given for the candidate only: expected the same samples for the reference too. Add --inputs.',
+    )
+  const sets = await loadInputs(candidateInputs, specsOf(session), decodeImage)
+  if (sets.length === wanted) return sets
+  throw new ToolError(
+    'INPUT_MISMATCH',
+    `inputs: expected as many samples for the candidate as for the reference (${wanted}), found ${sets.length}. Give the same samples in the same order.`,
+  )
 }
 
 /** The reference's inputs under the candidate's names and in its layout. */
