@@ -1,3 +1,5 @@
+import { printable } from '../printable.ts'
+
 /**
  * One self-contained page: no network, no dependency, opens from a file. The style sheet and the little script that
  * filters tables are inlined; everything that came from a model file is escaped.
@@ -24,9 +26,13 @@ ${body}
 `
 }
 
-/** Text for use inside elements and quoted attributes. */
+/** Text for use inside elements and quoted attributes; characters that hide or turn other text are spelled out. */
 export function escapeHtml(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
+  return printable(text)
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
 }
 
 /** A section with a heading; `id` makes it a link target. */
