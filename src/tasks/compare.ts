@@ -4,7 +4,7 @@ import {
   compareBehaviour,
   sensitivityTolerance,
 } from '../compare/behaviour/compare-behaviour.ts'
-import type { Anchor } from '../compare/behaviour/divergence.ts'
+import type { Anchor } from '../compare/behaviour/search.ts'
 import { compareWeights } from '../compare/weights/compare-weights.ts'
 import type { WeightComparison } from '../compare/weights/comparison.ts'
 import { ToolError } from '../errors.ts'
@@ -41,6 +41,8 @@ export interface BehaviourOutcome {
   readonly recording?: PairRecording
   /** why nothing ran */
   readonly reason?: string
+  /** inputs were given for models that can be run, so that a comparison of weights alone is no answer */
+  readonly asked?: boolean
 }
 
 /**
@@ -65,7 +67,7 @@ export async function compare(
   stage('comparing weights')
   const [own, other] = [await weightSet(first), await weightSet(second)]
   const weights = await compareWeights(own, other)
-  stage('running both models')
+  if (first.model.format === 'onnx' && second.model.format === 'onnx') stage('running both models')
   const behaviour = await observeBehaviour(first, second, weights, anchorsOf(own.layers, weights), options)
   stage('hashing')
   const digests = await Promise.all([digest(reference, options.createHasher), digest(candidate, options.createHasher)])
@@ -119,7 +121,7 @@ async function observeBehaviour(
   } catch (error) {
     // A model that cannot run is a fact about it; its weights can still be compared. Wrong inputs are the user's to fix.
     if (error instanceof ToolError && (error.code === 'CANNOT_RUN' || error.code === 'MISSING_PEER'))
-      return { reason: error.message }
+      return { reason: error.message, asked: given }
     if (error instanceof ToolError && error.code === 'INPUT_MISMATCH' && !given) return { reason: error.message }
     throw error
   }

@@ -20,7 +20,8 @@ interface Parts {
 /** Puts the halves of a comparison into the published form and draws the verdict. */
 export function comparisonReport({ reference, candidate, digests, weights, behaviour }: Parts): Comparison {
   const ran = behaviour.comparison
-  const verdict = ran !== undefined && ran.verdict !== 'not-compared' ? ran.verdict : weights.verdict
+  const stored = behaviour.asked === true && weights.verdict === 'match' ? 'not-compared' : weights.verdict
+  const verdict = ran !== undefined && ran.verdict !== 'not-compared' ? ran.verdict : stored
   const firstDivergence = ran?.divergence
     ? valueDivergence(ran.divergence)
     : verdict === 'mismatch'
@@ -282,7 +283,11 @@ function notCompared({ comparison, reason }: BehaviourOutcome, weights: WeightCo
 function summarise(report: Omit<Comparison, 'summary'>): string {
   const { verdict, behaviour, weights, firstDivergence, causes } = report
   const ran = behaviour.verdict !== 'not-compared'
-  if (verdict === 'not-compared') return `Nothing could be compared: ${weights.reason}`
+  if (verdict === 'not-compared') {
+    return weights.verdict === 'match'
+      ? `The weights are the same, but behaviour, for which inputs were given, could not be compared: ${behaviour.reason}`
+      : `Nothing could be compared: ${weights.reason}`
+  }
   if (verdict === 'match')
     return ran
       ? `Both compute the same: ${behaviour.reason}`

@@ -57,7 +57,8 @@ function causes({ causes: list, verdict }: Comparison): string {
 function drift(report: Comparison): string {
   const { values, coverage, behaviour } = report
   if (values.length === 0) return ''
-  const note = `${coverage.compared} of ${coverage.referenceTensors} values compared, ${coverage.skipped} without counterpart`
+  const count = (status: string) => values.filter((value) => value.status === status).length
+  const note = `${coverage.compared} of ${coverage.referenceTensors} compared, ${count('hidden')} hidden by fusion, ${count('after-divergence')} behind the difference`
   const rows = values.map(({ reference, candidate, status, layout, maxAbs, relL2, tolerance }) => [
     code(reference),
     candidate === null ? '' : code(candidate),
