@@ -8,7 +8,7 @@ export function benchCompare(folder: string, interpreter: string): void {
     python('ONNX Runtime (Python), both models once', interpreter, 'sessions', ...files),
     node('Modelwright compare: weights, every value, outputs', 'compare', ...files),
     python('Polygraphy, outputs only', interpreter, 'polygraphy', ...files),
-    python('Polygraphy, every value (pairs those of one name)', interpreter, 'polygraphy-all', ...files),
+    python('Polygraphy, every value (other names paired by order)', interpreter, 'polygraphy-all', ...files),
   ]
   const measured = measure(contenders)
   const [plain] = measured
