@@ -198,5 +198,8 @@ function conclude(
     faults.length > 0 && wrong.length + missing.length + extra.length === 0 ? faults[0]!.detail : '',
   ].filter((part) => part !== '')
   if (parts.length > 0) return { verdict: 'mismatch', reason: parts.join('; ') }
-  return { verdict: 'match', reason: `all ${pairs.length} pairs agree and nothing that matters is left over` }
+  return {
+    verdict: 'match',
+    reason: `${pairs.length === 1 ? 'the one pair agrees' : `all ${pairs.length} pairs agree`} and nothing that matters is left over`,
+  }
 }

@@ -28,7 +28,7 @@ const gap = (value: number | null) => (value === null ? '' : formatNumber(value)
 
 function header({ verdict, summary, reference, candidate }: Comparison): string {
   const card = (title: string, side: Comparison['reference']) =>
-    `<div><h3>${title}</h3>${code(side.path)}<br><span class="dim">${escapeHtml(side.title)}${side.framework ? ` (${escapeHtml(side.framework)})` : ''}, ${plural(side.tensors, 'tensor')}${side.sha256 ? `<br>sha256 ${side.sha256}` : ''}</span></div>`
+    `<div><div class="side">${title}</div>${code(side.path)}<br><span class="dim">${escapeHtml(side.title)}${side.framework ? ` (${escapeHtml(side.framework)})` : ''}, ${plural(side.tensors, 'tensor')}${side.sha256 ? `<br>sha256 ${side.sha256}` : ''}</span></div>`
   return `<div class="verdict ${verdict}"><div class="word">${verdict}</div><h1>${escapeHtml(summary)}</h1></div>
 <div class="pair">${card('Reference', reference)}${card('Candidate', candidate)}</div>`
 }
@@ -37,7 +37,7 @@ function divergence({ firstDivergence: found }: Comparison): string {
   if (found === null) return ''
   const side = (title: string, tensor: string | null, op: string | null, node: string | null) => {
     const [name = null, ...rest] = [tensor, op, node === tensor ? null : node].filter((part) => part !== null)
-    return `<div><h3>${title}</h3>${code(name)}<br><span class="dim">${escapeHtml(rest.join(' '))}</span></div>`
+    return `<div><div class="side">${title}</div>${code(name)}<br><span class="dim">${escapeHtml(rest.join(' '))}</span></div>`
   }
   const pair = `<div class="pair">${side('Reference', found.referenceTensor, found.referenceOp, found.referenceNode)}${side('Candidate', found.candidateTensor, found.candidateOp, found.candidateNode)}</div>`
   return section('first-difference', 'First difference', `${pair}<p>${escapeHtml(found.detail)}</p>`)

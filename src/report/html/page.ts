@@ -81,7 +81,7 @@ h1,code,.mono,td,.cause{overflow-wrap:anywhere}td{vertical-align:top}
 .dim{color:var(--dim)}
 .pair{display:grid;grid-template-columns:1fr 1fr;gap:16px}@media (max-width:720px){.pair{grid-template-columns:1fr}}
 .pair>div{border:1px solid var(--line);border-radius:8px;padding:12px 14px;min-width:0;overflow-wrap:anywhere}
-.pair h3{margin:0 0 4px;font-size:12px;font-weight:600;letter-spacing:.06em;text-transform:uppercase;color:var(--dim)}
+.side{margin:0 0 4px;font-size:12px;font-weight:600;letter-spacing:.06em;text-transform:uppercase;color:var(--dim)}
 .cause{display:grid;grid-template-columns:minmax(140px,auto) 1fr;gap:4px 16px;padding:8px 0;border-top:1px solid var(--line)}.cause:first-of-type{border-top:0}
 .tag{display:inline-block;border:1px solid var(--line);border-radius:99px;padding:0 9px;font-size:12px;margin-left:6px;color:var(--dim)}
 table{border-collapse:collapse;width:100%}th{font-size:12px;text-align:left;color:var(--dim);font-weight:600;position:sticky;top:0;background:var(--card)}
