@@ -6,6 +6,30 @@ export interface ActivationForm {
   readonly apply: (x: number) => number
 }
 
+/** ONNX operators that are activations of their own. */
+export const ACTIVATION_OPS: ReadonlySet<string> = new Set([
+  'Relu',
+  'LeakyRelu',
+  'PRelu',
+  'Elu',
+  'Selu',
+  'Sigmoid',
+  'HardSigmoid',
+  'HardSwish',
+  'Tanh',
+  'Softplus',
+  'Softsign',
+  'Gelu',
+  'FastGelu',
+  'QuickGelu',
+  'BiasGelu',
+  'Mish',
+  'Clip',
+  'Celu',
+  'ThresholdedRelu',
+  'Swish',
+])
+
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x))
 const clip = (x: number, low: number, high: number) => Math.min(high, Math.max(low, x))
 

@@ -125,3 +125,99 @@ test('shapes that differ are a difference with a place', () => {
     [1, 3, 2, 2],
   ])
 })
+
+test('an operator that only the candidate has is looked through: the place is what follows it on both sides', () => {
+  const reference = record(graphOf('a = Relu(x)', 'y = Conv(a)'), { x, a: b, y })
+  const candidate = record(graphOf('p = Relu(x)', 'q = Pad(p)', 'r = Conv(q)'), {
+    x,
+    p: b,
+    q: array(1, 6, 7, 6),
+    r: scaled(y, 1.3),
+  })
+  const { divergence, causes } = compareBehaviour(reference, candidate, tight)
+  expect([divergence?.referenceTensor, divergence?.candidateTensor]).toEqual(['y', 'r'])
+  expect(causes.map(({ label }) => label)).toEqual(['padding'])
+})
+
+test('what follows the last value on one side only is the difference', () => {
+  const reference = record(graphOf('a = Relu(x)', 'y = Gemm(a)'), { x, a, y })
+  const candidate = record(graphOf('p = Relu(x)', 'q = Gemm(p)', 'r = Mul(q)'), { x, p: a, q: y, r: scaled(y, 1.25) })
+  const { divergence, causes } = compareBehaviour(reference, candidate, tight)
+  expect([divergence?.referenceTensor, divergence?.candidateTensor]).toEqual(['y', 'r'])
+  expect(causes.map(({ label }) => label)).toEqual(['constant-value', 'dropout-active'])
+})
+
+test('behind a folded convolution the place is the BatchNorm, whatever the names', () => {
+  const reference = record(graphOf('a = Conv(x)', 'b = BatchNormalization(a)', 'y = Pool(b)'), { x, a, b, y })
+  const candidate = record(graphOf('a = Conv(x)', 'y = Pool(a)'), { x, a: scaled(b, 1.1), y: scaled(y, 1.1) })
+  const anchors = [{ referenceNode: 'Conv_0', candidateNode: 'Conv_0', folded: true }]
+  const { divergence } = compareBehaviour(reference, candidate, tight, anchors)
+  expect([divergence?.referenceTensor, divergence?.candidateTensor]).toEqual(['b', 'a'])
+})
+
+test('a skip connection that a fused convolution leaves out is missed, no activation is extra', () => {
+  const relu = (value: ArrayValue) =>
+    float32Array(
+      value.shape,
+      new Float32Array(value.bytes.slice().buffer).map((number) => Math.max(0, number)),
+    )
+  const [sum, last] = [array(1, 6, 5, 4), array(1, 6)]
+  const reference = record(graphOf('a = Relu(x)', 'b = Conv(a)', 's = Add(b, a)', 't = Relu(s)', 'y = Pool(t)'), {
+    x,
+    a,
+    b,
+    s: sum,
+    t: relu(sum),
+    y: last,
+  })
+  const plain = graphOf('a = Relu(x)', 'c = FusedConv(a)', 'z = Pool(c)')
+  const nodes = plain.nodes.map((node) =>
+    node.op === 'FusedConv' ? { ...node, attributes: { activation: 'Relu' } } : node,
+  )
+  const candidate = record({ ...plain, nodes }, { x, a, c: relu(b), z: y })
+  const anchors = [{ referenceNode: 'Conv_1', candidateNode: 'FusedConv_1', folded: false }]
+  const { divergence, causes } = compareBehaviour(reference, candidate, tight, anchors)
+  expect([divergence?.referenceTensor, divergence?.candidateTensor]).toEqual(['s', 'c'])
+  expect(causes[0]?.label).toBe('residual-missing')
+})
+
+test('parts of a concatenation in another order are told by where they come from', () => {
+  const joined = array(1, 12, 5, 4)
+  const reference = record(graphOf('a = Conv(x)', 'b = Relu(x)', 'c = Concat(a, b)'), { x, a, b, c: joined })
+  const candidate = record(graphOf('p = Conv(x)', 'q = Relu(x)', 'r = Concat(q, p)'), {
+    x,
+    p: a,
+    q: b,
+    r: array(1, 12, 5, 4),
+  })
+  const { causes } = compareBehaviour(reference, candidate, tight)
+  expect(causes[0]).toMatchObject({ label: 'concat-order', proved: true })
+})
+
+test('another constant per token is a position embedding', () => {
+  const [tokens, table, other] = [array(1, 5, 4), array(1, 5, 4), array(1, 5, 4)]
+  const more = scaled(tokens, 2)
+  const plus = (left: ArrayValue, right: ArrayValue) => {
+    const add = new Float32Array(right.bytes.slice().buffer)
+    return float32Array(
+      left.shape,
+      new Float32Array(left.bytes.slice().buffer).map((number, at) => number + add[at]!),
+    )
+  }
+  const graph = graphOf('t = Reshape(x)', 'y = Add(t, pos)')
+  const reference = record(graph, { x, t: tokens, y: plus(tokens, table) }, { x, t: more, y: plus(more, table) })
+  const candidate = record(graph, { x, t: tokens, y: plus(tokens, other) }, { x, t: more, y: plus(more, other) })
+  expect(compareBehaviour(reference, candidate, tight).causes[0]?.label).toBe('position-embedding')
+})
+
+test('the same numbers in another shape are no factor of one', () => {
+  const folded = array(1, 2, 3, 20)
+  const reference = record(graphOf('g = Reshape(x)', 'y = Transpose(g)'), { x: y, g: { ...folded }, y: array(1, 120) })
+  const candidate = record(graphOf('g = Reshape(x)', 'y = Transpose(g)'), {
+    x: y,
+    g: { ...folded, shape: [1, 3, 2, 20] },
+    y: array(1, 120),
+  })
+  const { causes } = compareBehaviour(reference, candidate, tight)
+  expect(causes.map(({ label }) => label)).toEqual(['channel-order', 'flatten-order'])
+})

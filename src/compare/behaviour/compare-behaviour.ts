@@ -1,8 +1,9 @@
 import { type Distance, distance } from '../distance.ts'
-import { type Anchor, type Divergence, findDivergence, leftover } from './divergence.ts'
+import { type Divergence, findDivergence, leftover } from './divergence.ts'
 import { explainDivergence, type ValueCause } from './explain.ts'
 import { pairValues, type Tolerance, type ValuePair } from './pair-values.ts'
 import { type Recording, type Side, sideOf } from './recording.ts'
+import type { Anchor } from './search.ts'
 
 /** What two recordings of the same inputs say about two models. */
 export interface BehaviourComparison {
@@ -86,9 +87,9 @@ export function compareBehaviour(
   const pairs = pairValues(reference, candidate, tolerance)
   const notCompared: { what: string; reason: string }[] = []
   const outputs = compareOutputs(reference, candidate, pairs, tolerance, notCompared)
-  const divergence = outputs.every(({ status }) => status === 'equal')
-    ? undefined
-    : findDivergence(reference, candidate, pairs, anchors)
+  const differing = outputs.filter(({ status }) => status !== 'equal')
+  const divergence =
+    differing.length === 0 ? undefined : findDivergence(reference, candidate, pairs, anchors, differing)
   const causes = divergence === undefined ? [] : explainDivergence(reference, candidate, pairs, divergence)
   const values = valueResults(reference, pairs, divergence, tolerance)
   const judged = outputs.filter(({ candidate: partner }) => partner !== undefined)

@@ -1,7 +1,9 @@
 import type { Node } from '../../model/graph.ts'
 import { type Distance, distance } from '../distance.ts'
+import { findInsertion, findInsertionBeforeOutput, type Insertion } from './insertion.ts'
 import { flattenedLayout, layoutsBetween, reorder, type ValuePair } from './pair-values.ts'
 import type { Side } from './recording.ts'
+import { type Anchor, anchoredPlace, type Search } from './search.ts'
 
 /** The first value that differs although everything before it agrees. */
 export interface Divergence {
@@ -14,6 +16,10 @@ export interface Divergence {
   readonly distance: Distance | undefined
   readonly referenceShape: readonly number[]
   readonly candidateShape: readonly number[] | undefined
+  /** operators that only the candidate has, right before this place */
+  readonly inserted?: Insertion
+  /** an operator of the reference that the candidate leaves out here */
+  readonly leftOut?: Node
 }
 
 /** What pairing leaves over on one side: explained by fusion, or not. */
@@ -43,28 +49,8 @@ export function leftover(side: Side, paired: ReadonlySet<string>): Leftover {
   return { hidden: rest.filter((name) => hidden.has(name)), unexplained: rest.filter((name) => !hidden.has(name)) }
 }
 
-/** Nodes that hold corresponding weights: known from the comparison of weights, whatever the values do. */
-export interface Anchor {
-  readonly referenceNode: string
-  readonly candidateNode: string
-  /** the candidate's weights have the reference's BatchNorm multiplied in: its result corresponds to the BatchNorm's */
-  readonly folded: boolean
-}
-
 /** Operators that only move values: what they give corresponds to what they take. */
 const MOVES = new Set(['Transpose', 'Identity', 'Squeeze', 'Unsqueeze', 'Dropout', 'Cast'])
-
-/** Everything that the search for a counterpart looks at. */
-interface Search {
-  readonly reference: Side
-  readonly candidate: Side
-  readonly pairs: ReadonlyMap<string, ValuePair>
-  /** candidate value -> reference value, for the pairs found */
-  readonly partners: ReadonlyMap<string, string>
-  /** values of the reference from which a difference reaches an output */
-  readonly open: ReadonlySet<string>
-  readonly anchors: ReadonlyMap<string, Anchor>
-}
 
 /**
  * The place where the two computations part: the candidate's first unexplained value and the reference's value that
@@ -76,27 +62,51 @@ export function findDivergence(
   candidate: Side,
   pairs: ReadonlyMap<string, ValuePair>,
   anchors: readonly Anchor[] = [],
+  differing: readonly DifferingOutput[] = [],
 ): Divergence | undefined {
   const partners = partnersOf(candidate, pairs)
   const fromReference = leftover(reference, new Set(pairs.keys())).unexplained
   const fromCandidate = leftover(candidate, new Set(partners.keys())).unexplained
   const [first] = fromReference
-  if (first === undefined) return undefined
   const search: Search = {
     reference,
     candidate,
     pairs,
     partners,
     open: new Set(fromReference),
-    anchors: new Map(anchors.map((anchor) => [anchor.candidateNode, anchor])),
+    // a folded layer corresponds to a convolution and to its BatchNorm: the first of them is meant, so it is set last
+    anchors: new Map([...anchors].reverse().map((anchor) => [anchor.candidateNode, anchor])),
   }
+  if (first === undefined) return behindEverything(search, differing)
   for (const other of frontier(candidate, fromCandidate)) {
-    const name = counterpart(search, other)
+    const node = candidate.producer.get(other)
+    const known = anchoredPlace(search, node)
+    if (known === undefined && !isNamesake(search, other)) {
+      const added = findInsertion(search, other)
+      if (added) return { ...divergence(search, added.reference, added.candidate), inserted: added.insertion }
+    }
+    const name = known?.name ?? counterpart(search, other)
     if (name === undefined) continue
-    const omitted = omission(search, name, other)
-    return omitted ? divergence(search, omitted.reference, omitted.candidate) : divergence(search, name, other)
+    const omitted = omission(search, known?.node ?? reference.producer.get(name), other)
+    if (omitted) return divergence(search, omitted.reference, omitted.candidate)
+    const { leftOut } = known ?? {}
+    return { ...divergence(search, name, other), ...(leftOut ? { leftOut } : {}) }
   }
-  return divergence(search, first, undefined)
+  return divergence(search, first, differing.find(({ reference: name }) => name === first)?.candidate)
+}
+
+/** An output of the reference and the one it was compared with. */
+export interface DifferingOutput {
+  readonly reference: string
+  readonly candidate: string | undefined
+}
+
+/** All that the reference computes has an equal in the candidate, but its outputs are others: something follows. */
+function behindEverything(search: Search, differing: readonly DifferingOutput[]): Divergence | undefined {
+  const [output] = differing
+  if (output === undefined) return undefined
+  const inserted = output.candidate && findInsertionBeforeOutput(search, output.reference, output.candidate)
+  return { ...divergence(search, output.reference, output.candidate), ...(inserted ? { inserted } : {}) }
 }
 
 /** Candidate value -> reference value; a value that is only moved keeps its partner. */
@@ -110,28 +120,19 @@ function partnersOf(candidate: Side, pairs: ReadonlyMap<string, ValuePair>): Map
   return partners
 }
 
-/** The value that an anchored node's result corresponds to, if it is open. */
-function anchored({ reference, candidate, anchors, open }: Search, other: string): string | undefined {
-  const anchor = anchors.get(candidate.producer.get(other)?.name ?? '')
-  if (anchor === undefined) return undefined
-  let name = reference.order.find((value) => reference.producer.get(value)?.name === anchor.referenceNode)
-  const [next] = name === undefined ? [] : (reference.consumers.get(name) ?? [])
-  if (anchor.folded && next?.op === 'BatchNormalization') name = next.outputs[0]
-  return name !== undefined && open.has(name) ? name : undefined
-}
-
 /** Unexplained values whose inputs are all settled: where a difference can begin. In order of execution. */
 function frontier(side: Side, unexplained: readonly string[]): string[] {
   const open = new Set(unexplained)
   return unexplained.filter((name) => (side.producer.get(name)?.inputs ?? []).every((input) => !open.has(input)))
 }
 
+const isNamesake = ({ reference, candidate, open }: Search, other: string) =>
+  open.has(other) && reference.producer.get(other)?.op === candidate.producer.get(other)?.op
+
 function counterpart(search: Search, other: string): string | undefined {
   const { reference, candidate, open, partners } = search
   const node = candidate.producer.get(other)
-  if (open.has(other) && reference.producer.get(other)?.op === node?.op) return other
-  const known = anchored(search, other)
-  if (known !== undefined) return known
+  if (isNamesake(search, other)) return other
   const inputs = (node?.inputs ?? []).flatMap((input) => partners.get(input) ?? [])
   const size = candidate.numbers(other, 0).length
   let best: { name: string; cost: number } | undefined
@@ -146,18 +147,19 @@ function counterpart(search: Search, other: string): string | undefined {
   return best?.name
 }
 
+const plainOp = ({ op }: Node) => op.replace(/^Fused/, '')
+
 /**
  * Whether the candidate's node does what the reference's does but on an earlier value: then the operators between are
  * left out, and the first of their results is where the two part.
  */
 function omission(
   { reference, candidate, partners, open }: Search,
-  name: string,
+  node: Node | undefined,
   other: string,
 ): { reference: string; candidate: string } | undefined {
-  const node = reference.producer.get(name)
   const otherNode = candidate.producer.get(other)
-  if (node === undefined || otherNode === undefined || node.op !== otherNode.op) return undefined
+  if (node === undefined || otherNode === undefined || plainOp(node) !== plainOp(otherNode)) return undefined
   const taken = new Map(
     otherNode.inputs.flatMap((input): [string, string][] =>
       partners.has(input) ? [[partners.get(input)!, input]] : [],

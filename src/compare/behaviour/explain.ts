@@ -1,8 +1,9 @@
 import type { Node } from '../../model/graph.ts'
 import { distance } from '../distance.ts'
 import type { CauseLabel } from '../vocabulary.ts'
-import { ACTIVATIONS, type ActivationForm } from './activations.ts'
+import { ACTIVATION_OPS, ACTIVATIONS, type ActivationForm } from './activations.ts'
 import type { Divergence } from './divergence.ts'
+import { explainInsertion } from './explain-insertion.ts'
 import type { ValuePair } from './pair-values.ts'
 import type { Side } from './recording.ts'
 import { relationsBetween } from './value-relations.ts'
@@ -22,29 +23,6 @@ const SAME_FUNCTION = 1e-5
 /** How many operators an activation may be written out in. */
 const MAX_WRITTEN_OUT = 9
 
-const ACTIVATION_OPS = new Set([
-  'Relu',
-  'LeakyRelu',
-  'PRelu',
-  'Elu',
-  'Selu',
-  'Sigmoid',
-  'HardSigmoid',
-  'HardSwish',
-  'Tanh',
-  'Softplus',
-  'Softsign',
-  'Gelu',
-  'FastGelu',
-  'QuickGelu',
-  'BiasGelu',
-  'Mish',
-  'Clip',
-  'Celu',
-  'ThresholdedRelu',
-  'Swish',
-])
-
 /**
  * What the values at the first difference say about its cause. Each hypothesis is a function of the reference's own
  * values; it is proved when it gives the candidate's values on every recorded input. Fewest assumptions first.
@@ -55,39 +33,81 @@ export function explainDivergence(
   pairs: ReadonlyMap<string, ValuePair>,
   found: Divergence,
 ): ValueCause[] {
-  const causes = [
-    ...omitted(pairs, found, reference),
-    ...otherActivation(reference, candidate, pairs, found),
-    ...(found.candidateTensor === undefined ? [] : relationsBetween(reference, candidate, pairs, found)),
-  ]
+  const causes = found.inserted
+    ? explainInsertion(reference, candidate, pairs, found.inserted)
+    : [
+        ...omitted(pairs, found, reference),
+        ...mergeOrder(pairs, found),
+        ...otherActivation(reference, candidate, pairs, found),
+        ...(found.candidateTensor === undefined ? [] : relationsBetween(reference, candidate, pairs, found)),
+      ]
   return causes.filter(({ label }, index) => causes.findIndex((other) => other.label === label) === index)
 }
 
 /** The candidate goes on with the value that the reference's operator takes: the operator is left out. */
 function omitted(
   pairs: ReadonlyMap<string, ValuePair>,
-  { referenceNode, candidateTensor }: Divergence,
+  { referenceNode, candidateTensor, leftOut }: Divergence,
   reference: Side,
 ): ValueCause[] {
   const inputs = referenceNode?.inputs ?? []
   const source = inputs.find(
     (input) => candidateTensor !== undefined && pairs.get(input)?.candidate === candidateTensor,
   )
-  if (referenceNode === undefined || source === undefined) return []
-  const data = inputs.filter((input) => reference.producer.has(input) || pairs.has(input))
-  const label: CauseLabel = ACTIVATION_OPS.has(referenceNode.op)
-    ? 'activation-missing'
-    : (referenceNode.op === 'Add' || referenceNode.op === 'Sum') && data.length > 1
-      ? 'residual-missing'
-      : referenceNode.op === 'Pad'
-        ? 'padding'
-        : 'layer-missing'
+  if (referenceNode === undefined || (source === undefined && leftOut === undefined)) return []
+  const data = inputs.filter((input) => reference.shape(input) !== undefined)
+  const isSum = referenceNode.op === 'Add' || referenceNode.op === 'Sum'
+  const label: CauseLabel =
+    ACTIVATION_OPS.has(referenceNode.op) || referenceNode.op === 'Softmax'
+      ? 'activation-missing'
+      : isSum && data.length > 1
+        ? 'residual-missing'
+        : isSum && source !== undefined && addsPerToken(reference, source, referenceNode)
+          ? 'position-embedding'
+          : referenceNode.op === 'Pad'
+            ? 'padding'
+            : 'layer-missing'
   return [
     {
       label,
       confidence: 0.95,
       proved: false,
       detail: `the candidate leaves out ${describe(referenceNode)}: it goes on with "${candidateTensor}" where the reference goes on with its result`,
+    },
+  ]
+}
+
+/** What is added to (1, N, D) tokens differs from token to token. */
+function addsPerToken(side: Side, source: string, { outputs }: Node): boolean {
+  const shape = side.shape(source) ?? []
+  const [, tokens, features] = shape
+  if (shape.length !== 3 || !tokens || !features || tokens < 2) return false
+  const before = side.numbers(source, 0)
+  const after = side.numbers(outputs[0] ?? '', 0)
+  if (before.length !== after.length) return false
+  const term = (token: number, feature: number) => {
+    const at = token * features + feature
+    return after[at]! - before[at]!
+  }
+  return Array.from({ length: features }, (_, feature) => feature).some(
+    (feature) => Math.abs(term(0, feature) - term(1, feature)) > 1e-3 * Math.abs(term(0, feature)),
+  )
+}
+
+/** A concatenation of the same parts in another order, told by where its inputs come from. */
+function mergeOrder(pairs: ReadonlyMap<string, ValuePair>, { referenceNode, candidateNode }: Divergence): ValueCause[] {
+  if (referenceNode?.op !== 'Concat' || candidateNode?.op !== 'Concat') return []
+  const expected = referenceNode.inputs.map((input) => pairs.get(input)?.candidate)
+  const actual = candidateNode.inputs
+  if (expected.length !== actual.length || expected.every((name, at) => name === actual[at])) return []
+  if (expected.some((name) => name === undefined || !actual.includes(name))) return []
+  const order = actual.map((name) => expected.indexOf(name))
+  return [
+    {
+      label: 'concat-order',
+      confidence: 0.98,
+      proved: true,
+      detail: `the candidate concatenates the reference's parts in the order ${order.join(', ')}`,
     },
   ]
 }
@@ -117,7 +137,19 @@ function otherActivation(
       },
     ]
   }
-  if (own === undefined && other !== undefined) {
+  const followsAnyway =
+    other !== undefined &&
+    functionsOf(reference, found.referenceTensor, reference, found.referenceTensor).some(
+      ({ form }) => form === other.form,
+    )
+  const isActivation = ACTIVATION_OPS.has(found.referenceNode?.op ?? '')
+  if (own === undefined && other !== undefined && !followsAnyway) {
+    // a slope of its own (PRelu) is none of the forms
+    if (isActivation) {
+      const label = found.candidateNode?.op === found.referenceNode?.op ? 'activation-parameter' : 'activation-type'
+      const detail = `${other.form.name} at "${other.value}" in the candidate; ${found.referenceNode!.op} in the reference is none`
+      return [{ label, confidence: 0.9, proved: false, detail }]
+    }
     return [
       {
         label: 'activation-extra',
@@ -127,7 +159,7 @@ function otherActivation(
       },
     ]
   }
-  if (own !== undefined && other === undefined && ACTIVATION_OPS.has(found.referenceNode?.op ?? '')) {
+  if (own !== undefined && other === undefined && isActivation) {
     return [
       {
         label: 'activation-type',

@@ -32,16 +32,78 @@ export function relationsBetween(
   for (const layout of layoutsBetween(shape, found.candidateShape)) {
     const expected = runs.map((run) => reference.numbers(found.referenceTensor, run))
     const actual = runs.map((run) => reorder(candidate.numbers(other, run), layout))
+    // the same numbers in the same order: only the shape is another
+    if (agrees(expected, actual)) continue
     const causes = [
       ...softmaxAxis(reference, found, actual),
       ...halfPrecision(expected, actual),
       ...oneFactor(expected, actual, found, reference, pairs),
       ...reordered(expected, actual, shape, found),
+      ...constantAdded(expected, actual, shape, found, reference),
       ...perChannel(expected, actual, shape, found, reference),
     ]
     if (causes.length > 0) return causes
   }
-  return []
+  return rearranged(
+    runs.map((run) => reference.numbers(found.referenceTensor, run)),
+    runs.map((run) => candidate.numbers(other, run)),
+    found,
+    reference,
+  )
+}
+
+/** A value that is only moved, and holds the same numbers as the candidate's in another order. */
+function rearranged(
+  expected: readonly Numbers[],
+  actual: readonly Numbers[],
+  { referenceNode, referenceShape, candidateShape }: Divergence,
+  reference: Side,
+): ValueCause[] {
+  if (!/^(Reshape|Flatten|Transpose|DepthToSpace|SpaceToDepth|Gather|Slice)$/.test(referenceNode?.op ?? '')) return []
+  const sorted = (values: Numbers) => Float64Array.from(values).sort()
+  if (!agrees(expected.map(sorted), actual.map(sorted))) return []
+  const detail = `the same numbers in another order: [${referenceShape.join(', ')}] in the reference, [${candidateShape?.join(', ')}] in the candidate`
+  const told = (label: CauseLabel, confidence: number): ValueCause => ({ label, confidence, proved: false, detail })
+  const users = reference.consumers.get(referenceNode?.outputs[0] ?? '') ?? []
+  if (users.some(({ op }) => op === 'InstanceNormalization')) return [told('groups', 0.8)]
+  const channels = Math.max(referenceShape.length, candidateShape?.length ?? 0) >= 4
+  return channels
+    ? [told('channel-order', 0.8), told('flatten-order', 0.5)]
+    : [told('flatten-order', 0.8), told('channel-order', 0.5)]
+}
+
+/**
+ * Both add a constant, and not the same one. A table with an entry for each token and feature, (1, N, D), is a position
+ * embedding.
+ */
+function constantAdded(
+  expected: readonly Numbers[],
+  actual: readonly Numbers[],
+  shape: readonly number[],
+  { referenceNode }: Divergence,
+  reference: Side,
+): ValueCause[] {
+  if (referenceNode?.op !== 'Add' || expected.length < 2 || shape.length !== 3) return []
+  const source = referenceNode.inputs.find((input) => reference.shape(input)?.join() === shape.join())
+  if (source === undefined || referenceNode.inputs.every((input) => reference.shape(input) !== undefined)) return []
+  const terms = actual.map((values, run) => {
+    const base = reference.numbers(source, run)
+    return Float64Array.from(values, (value, at) => value - base[at]!)
+  })
+  if (!(distance(terms[0]!, terms[1]!).relL2 <= 1e-4)) return []
+  const perToken = variesAlong(terms[0]!, shape, 1) && variesAlong(terms[0]!, shape, 2)
+  const detail = `the candidate adds another constant to "${source}"`
+  return perToken ? [cause('position-embedding', 0.9, detail)] : []
+}
+
+/** Whether slices along an axis differ by more than the rounding of a subtraction. */
+function variesAlong(values: Float64Array, shape: readonly number[], axis: number): boolean {
+  const inner = elementCount(shape.slice(axis + 1))
+  const largest = values.reduce((top, value) => Math.max(top, Math.abs(value)), 0)
+  return values.some((value, at) => {
+    const first = at - (Math.floor(at / inner) % shape[axis]!) * inner
+    return Math.abs(value - values[first]!) > 1e-3 * largest
+  })
 }
 
 const agrees = (expected: readonly ArrayLike<number>[], actual: readonly Numbers[]) =>
@@ -77,7 +139,8 @@ function oneFactor(
     square += first[i]! * first[i]!
   }
   const factor = cross / square
-  if (!Number.isFinite(factor) || factor === 0) return []
+  // a factor of one is no difference: the shapes differ, or nothing does
+  if (!Number.isFinite(factor) || factor === 0 || Math.abs(factor - 1) < 1e-6) return []
   if (
     !agrees(
       expected.map((values) => Float64Array.from(values, (value) => value * factor)),
@@ -122,42 +185,54 @@ function reordered(
   { referenceNode, candidateNode }: Divergence,
 ): ValueCause[] {
   for (let axis = 1; axis < shape.length; axis++) {
-    const order = sliceOrder(expected[0]!, actual[0]!, shape, axis)
+    const order = sliceOrder(expected, actual, shape, axis)
     if (order === undefined) continue
     const moved = expected.map((values) => takeSlices(values, shape, axis, order))
     if (!agrees(moved, actual)) continue
     const op = referenceNode?.op ?? ''
-    const what = order.every((from, to) => from === order.length - 1 - to)
+    const reversed = order.every((from, to) => from === order.length - 1 - to)
+    const what = reversed
       ? 'in reverse'
       : `in another order (${order.slice(0, 6).join(', ')}${order.length > 6 ? ', ...' : ''})`
     const detail = `the same slices along axis ${axis}, ${what}`
     const concat = op === 'Concat' || candidateNode?.op === 'Concat' || op === 'Split'
     const label: CauseLabel = concat
       ? 'concat-order'
-      : /Conv|Gemm|MatMul/.test(op)
-        ? 'weight-permuted'
-        : /Flatten|Reshape/.test(op)
-          ? 'flatten-order'
-          : 'channel-order'
+      : reversed && shape.length === 3 && axis === 1 && order.length > 3
+        ? 'sequence-order'
+        : /Conv|Gemm|MatMul/.test(op)
+          ? 'weight-permuted'
+          : /Flatten|Reshape/.test(op)
+            ? 'flatten-order'
+            : 'channel-order'
     return [cause(label, 0.97, detail)]
   }
   return []
 }
 
 /** For every slice of the candidate the slice of the reference that equals it; undefined unless one to one and moved. */
-function sliceOrder(expected: Numbers, actual: Numbers, shape: readonly number[], axis: number): number[] | undefined {
+function sliceOrder(
+  expected: readonly Numbers[],
+  actual: readonly Numbers[],
+  shape: readonly number[],
+  axis: number,
+): number[] | undefined {
   const count = shape[axis]!
   if (count < 2 || count > 65_536) return undefined
-  const mine = sliceMoments(expected, shape, axis)
-  const theirs = sliceMoments(actual, shape, axis)
-  const scale = Math.max(...mine.map(Math.abs), 1e-30)
-  const free = new Set(mine.keys())
+  // over all inputs: a channel that is silent on one of them is not on another
+  const mine = expected.map((values) => sliceMoments(values, shape, axis))
+  const theirs = actual.map((values) => sliceMoments(values, shape, axis))
+  const scales = mine.map((moments) => Math.max(...moments.map(Math.abs), 1e-30))
+  const gap = (from: number, to: number) =>
+    Math.max(...mine.map((moments, run) => Math.abs(moments[from]! - theirs[run]![to]!) / scales[run]!))
+  const free = new Set(Array.from({ length: count }, (_, index) => index))
   const order: number[] = []
-  for (const value of theirs) {
+  for (let to = 0; to < count; to++) {
     let best = -1
-    for (const index of free)
-      if (best < 0 || Math.abs(mine[index]! - value) < Math.abs(mine[best]! - value)) best = index
-    if (best < 0 || Math.abs(mine[best]! - value) > 1e-4 * scale) return undefined
+    // slices that look alike stay where they are
+    if (free.has(to) && gap(to, to) <= 1e-6) best = to
+    else for (const index of free) if (best < 0 || gap(index, to) < gap(best, to)) best = index
+    if (best < 0 || gap(best, to) > 1e-4) return undefined
     free.delete(best)
     order.push(best)
   }
@@ -214,7 +289,7 @@ function perChannel(
   const atInput =
     (referenceNode?.inputs ?? []).some((input) =>
       reference.recording.graph.inputs.some(({ name }) => name === input),
-    ) && !/Conv|Gemm|MatMul/.test(op)
+    ) && !/Conv|Gemm|MatMul|BatchNormalization/.test(op)
   if (fits[0]!.n < 4 && expected.length < 2) return []
   const offsets = fits.map(({ n, x, y }) => (y - x) / n)
   if (
