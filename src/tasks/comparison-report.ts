@@ -235,7 +235,11 @@ function rankCauses(
   const partner = ran?.divergence?.candidateNode?.name
   const stored = found
     .filter(({ decides }) => decides || verdict !== 'mismatch' || node === undefined)
-    .map((cause) => ({ ...cause, here: node !== undefined && cause.referenceLayer === node }))
+    .map((cause) => ({
+      ...cause,
+      // what is folded stands at the convolution on one side and behind its BatchNorm on the other
+      here: node !== undefined && (cause.referenceLayer === node || cause.candidateLayer === partner),
+    }))
   const observed = (ran?.causes ?? []).map((cause) => ({
     ...cause,
     referenceLayer: node,

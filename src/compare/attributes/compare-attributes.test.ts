@@ -158,3 +158,16 @@ describe('pools', () => {
     pool({ function: 'average', kernelSize: [3, 3], padding: pads(1), countIncludePad })
   check('padding counted', between(average(true)), between(average(false)), ['pooling-count-include-pad at pool1'])
 })
+
+check(
+  'another upper bound of a clip, where one of them is ReLU6',
+  [conv(), act('relu6', { clipRange: [0, 6] }), conv()],
+  [conv(), act('clip', { clipRange: [0, 5] }), conv()],
+  ['clip-range at activation1'],
+)
+check(
+  'ReLU for ReLU6 is another activation',
+  [conv(), act('relu6', { clipRange: [0, 6] }), conv()],
+  [conv(), act('relu'), conv()],
+  ['activation-type at activation1'],
+)

@@ -80,6 +80,12 @@ function compareActivations(
 
 function activationFault(left: ChainItem, right: ChainItem): ItemFault[] {
   const place = { reference: left.layer, candidate: right.layer }
+  const [bounds, others] = [clipBounds(left), clipBounds(right)]
+  if (left.function !== right.function && bounds && others && bounds[0] === others[0]) {
+    const text = ([low, high]: readonly [number, number]) => `${number(low)} .. ${number(high)}`
+    const detail = `clips to ${text(others)} in the candidate, ${text(bounds)} in the reference`
+    return [{ label: 'clip-range', confidence: 0.95, decides: true, detail, ...place }]
+  }
   if (left.function !== right.function) {
     const detail = `${right.function} in the candidate, ${left.function} in the reference`
     return [{ label: 'activation-type', confidence: 0.9, decides: true, detail, ...place }]
@@ -97,6 +103,13 @@ function activationFault(left: ChainItem, right: ChainItem): ItemFault[] {
     return [{ label: 'clip-range', confidence: 0.95, decides: true, detail, ...place }]
   }
   return []
+}
+
+/** Both bounds of a clip, where they are finite: ReLU is no clip. */
+function clipBounds({ function: name, layer }: ChainItem): readonly [number, number] | undefined {
+  const range = layer.kind === 'activation' ? layer.attributes.clipRange : undefined
+  if (range) return range[1] < 1e30 ? range : undefined
+  return name === 'relu6' ? [0, 6] : undefined
 }
 
 const sameBound = (a: number, b: number) => a === b || Math.abs(a - b) <= 1e-6 * Math.abs(a)

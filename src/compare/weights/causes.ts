@@ -64,6 +64,12 @@ export function findWeightCauses(matching: Matching, rules: LayoutRules): Weight
   return { causes, notes }
 }
 
+/** What is added to tokens: (1, N, D), no kernel of a layer. */
+const isPositionTable = ({ reference, candidate }: Draft) =>
+  reference.tensor.shape.length === 3 &&
+  reference.tensor.shape[0] === 1 &&
+  [reference, candidate].some(({ group, name }) => group.kind === 'add' || /pos(ition)?(al)?[._]?emb/i.test(name))
+
 function layoutFaults(matching: Matching, draft: Draft): WeightCause[] {
   const [transform] = draft.options
   const proved = { confidence: 0.95, proved: true }
@@ -87,18 +93,28 @@ function layoutFaults(matching: Matching, draft: Draft): WeightCause[] {
         ? []
         : refuse({ label: 'lstm-gate-order', ...proved, detail: `${transform.label} of the reference's` })
     case 'reorder':
-      return refuse({ label: 'weight-permuted', ...proved, detail: transform.label })
+      return refuse({
+        label: isPositionTable(draft) ? 'position-embedding' : 'weight-permuted',
+        ...proved,
+        detail: transform.label,
+      })
     default:
       return []
   }
 }
 
-/** The earliest kernel of the reference, reading at most four channels. */
+/** Colours, or colours and opacity: what a first layer reads has no more channels in an order of its own. */
+const MAX_IMAGE_CHANNELS = 4
+
+/** A kernel that reads the picture itself: what is in reverse has at most as many entries as a picture has channels. */
 function isFirstKernel({ drafts }: Matching, draft: Draft): boolean {
   const kernels = drafts.filter(({ reference }) => reference.dims.length >= 3)
   const first = kernels.every(({ reference }) => draft.reference.group.order <= reference.group.order)
-  const axis = draft.options[0]?.reversed?.[0]
-  return axis !== undefined && (first || (draft.candidate.tensor.shape[axis] ?? 9) <= 4)
+  const [axis] = draft.options[0]?.reversed ?? []
+  if (axis === undefined) return false
+  const { layout, tensor } = draft.candidate
+  const isInput = layout?.[axis] === 'I'
+  return (tensor.shape[axis] ?? 9) <= MAX_IMAGE_CHANNELS || (first && isInput)
 }
 
 /** Tensors whose values differ: a bias at zero, statistics at their start, a kernel never loaded, another training. */

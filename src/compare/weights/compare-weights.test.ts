@@ -9,7 +9,11 @@ import {
   type Weight,
   weightSet,
 } from '../../../test/build/weight-set.ts'
+import { decodeFloat16 } from '../../tensor/decode.ts'
+import { encodeFloat16 } from '../../tensor/encode.ts'
 import { compareWeights } from './compare-weights.ts'
+
+const toHalf = (value: number) => decodeFloat16(encodeFloat16(value))
 
 type Weights = Readonly<Record<string, Weight>>
 
@@ -103,6 +107,28 @@ describe('faults of layout', () => {
     const { causes } = await summary({ a: kernel, b: other }, { a: kernel, b: reverse(reverse(other, 2), 3) })
     expect(causes).toEqual(['kernel-flipped at b'])
   })
+  test('a depthwise kernel rotated, nothing but shapes known', async () => {
+    const { causes } = await summary({ a: kernel, d: depth }, { a: kernel, d: reverse(reverse(depth, 2), 3) })
+    expect(causes).toEqual(['kernel-flipped at d'])
+  })
+  test('a large first kernel with its channels reversed is not rotated', async () => {
+    const first = randomWeight(8, 16, 3, 7, 7)
+    const { causes } = await summary({ a: first, b: other }, { a: reverse(first, 1), b: other })
+    expect(causes).toEqual(['input-channel-order at a'])
+  })
+  test('outputs in reverse of a network of 1 x 1 kernels are no picture', async () => {
+    const [first, second] = [randomWeight(8, 16, 8, 1, 1), randomWeight(9, 8, 16, 1, 1)]
+    const { causes } = await summary({ a: first, b: second }, { a: reverse(first, 0), b: second })
+    expect(causes).toEqual(['weight-permuted at a'])
+  })
+  test('blocks of a 1 x 1 convolution in another order are no gates', async () => {
+    const first = randomWeight(8, 12, 8, 1, 1)
+    const { values } = first
+    const block = (at: number) => [...values.slice(at * 24, at * 24 + 24)]
+    const moved = { ...first, values: Float32Array.from([1, 0, 2, 3].flatMap(block)) }
+    const { causes } = await summary({ a: first, b: other }, { a: moved, b: other })
+    expect(causes).toEqual(['weight-permuted at a'])
+  })
   test('one square dense layer transposed', async () => {
     const square = (seed: number) => randomWeight(seed, 12, 12)
     const reference = { a: square(1), b: square(2), c: square(3) }
@@ -113,6 +139,15 @@ describe('faults of layout', () => {
     const [a, b] = [randomWeight(1, 8, 8, 3, 3), randomWeight(2, 8, 8, 3, 3)]
     const { causes } = await summary({ a, b, c: kernel }, { a: b, b: a, c: kernel })
     expect(causes).toEqual(['weight-swapped at a'])
+  })
+  test('two layers exchanged whose kernels have names of the exporter', async () => {
+    const [q, k] = [randomWeight(1, 12, 12), randomWeight(2, 12, 12)]
+    const [b, c] = [randomWeight(3, 12), randomWeight(4, 12)]
+    const { verdict, causes } = await summary(
+      { 'q.weight': q, 'q.bias': b, 'k.weight': k, 'k.bias': c },
+      { 'onnx::MatMul_1': k, 'q.bias': c, 'onnx::MatMul_2': q, 'k.bias': b },
+    )
+    expect({ verdict, causes }).toEqual({ verdict: 'mismatch', causes: ['weight-swapped at q'] })
   })
   test('output channels in another order', async () => {
     const rolled = { ...other, values: Float32Array.from(other.values, (_, j) => other.values[(j + 72) % 576]!) }
@@ -194,6 +229,19 @@ describe('BatchNorm', () => {
     expect({ verdict, unpaired }).toEqual({ verdict: 'match', unpaired: ['n2.num_batches_tracked'] })
   })
 
+  test("two kernels that are folded with each other's BatchNorm hold each other's weights", async () => {
+    const [a, b, n3] = [randomWeight(71, 8, 8, 3, 3), randomWeight(72, 8, 8, 3, 3), norm(40)]
+    const layers = { 'c1.weight': a, ...named('n1', n1), 'c2.weight': b, ...named('n2', n2) }
+    const last = { 'c3.weight': randomWeight(73, 8, 8, 3, 3), ...named('n3', n3) }
+    const [f1, f2] = [fold(b, n1, 1e-5, 0), fold(a, n2, 1e-5, 0)]
+    const f3 = fold(last['c3.weight'], n3, 1e-5, 0)
+    const port = { k1: f1.kernel, b1: f1.bias, k2: f2.kernel, b2: f2.bias, k3: f3.kernel, b3: f3.bias }
+    const more = { 'c4.weight': kernel, ...named('n4', norm(50)) }
+    const f4 = fold(kernel, norm(50), 1e-5, 0)
+    const { verdict, causes } = await summary({ ...layers, ...last, ...more }, { ...port, k4: f4.kernel, b4: f4.bias })
+    expect({ verdict, causes }).toEqual({ verdict: 'mismatch', causes: ['weight-swapped at c1'] })
+  })
+
   test('the folded side may be the reference', async () => {
     const { verdict, pairs } = await summary(folded(1e-5), reference)
     expect(pairs).toContain('k2 = c2.weight: folded, HWIO -> OIHW')
@@ -261,6 +309,17 @@ describe('narrow storage', () => {
       weightSet({ a: { ...kernel, values: cut, dtype: 'bfloat16' }, b: other }),
     )
     expect(pairs[0]).toMatchObject({ relation: 'rounded', detail: 'cut towards zero, not rounded' })
+    expect(verdict).toBe('match')
+  })
+  test('a short bias is rounded like the rest of its model', async () => {
+    const half = (weight: Weight): Weight => ({ ...weight, values: weight.values.map(toHalf) })
+    const odd = randomWeight(40, 3)
+    const [reference, candidate] = [
+      { a: kernel, b: bias, odd },
+      { a: half(kernel), b: half(bias), odd },
+    ]
+    const { pairs, verdict } = await compareWeights(weightSet(reference), weightSet(candidate))
+    expect(pairs.map(({ relation }) => relation)).toEqual(['rounded', 'rounded', 'exact'])
     expect(verdict).toBe('match')
   })
   test('rounded to float16, stored as float32', async () => {

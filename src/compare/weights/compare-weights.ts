@@ -57,7 +57,7 @@ export async function compareWeights(reference: WeightSet, candidate: WeightSet)
     unpaired,
     causes: [...causes].sort((a, b) => a.order - b.order || b.confidence - a.confidence),
     notes,
-    layerPairs: layerPairs(drafts),
+    layerPairs: layerPairs(drafts, matching),
     ...(epsilon === undefined ? {} : { epsilon }),
   }
 }
@@ -171,10 +171,11 @@ function whyUnpaired(matching: Matching, entry: Entry): { matters: boolean; reas
   return { matters: true, reason: `nothing in the ${other} corresponds to it` }
 }
 
-function layerPairs(drafts: readonly Draft[]): { reference: string; candidate: string }[] {
+function layerPairs(drafts: readonly Draft[], { partners }: Matching): { reference: string; candidate: string }[] {
   const pairs = new Map<string, { reference: string; candidate: string }>()
   for (const { reference, candidate } of drafts) {
-    const pair = { reference: reference.group.name, candidate: candidate.group.name }
+    const partner = partners.get(reference.group) ?? candidate.group
+    const pair = { reference: reference.group.name, candidate: partner.name }
     pairs.set(`${pair.reference}\n${pair.candidate}`, pair)
   }
   return [...pairs.values()]

@@ -124,6 +124,7 @@ export type CauseLabel =
   | 'pooling-ceil-mode'
   | 'pooling-count-include-pad'
   | 'pooling-type'
+  | 'position-embedding'
   | 'resize-coordinates'
   | 'resize-mode'
   | 'softmax-axis'

@@ -124,7 +124,7 @@ const WEIGHTED: ReadonlySet<LayerKind> = new Set([
   'activation',
 ])
 
-/** Fewer elements than this can be round numbers by chance. */
+/** Fewer elements than this can be round numbers by chance, unless most other tensors are narrow too. */
 const ENOUGH_TO_TELL = 16
 
 /** Values that fit a narrower type throughout were rounded to it once, whatever type stores them now. */
@@ -134,8 +134,10 @@ function markNarrow(entries: readonly Entry[]): void {
   )
   const types = wide.map(({ print }) => narrowerType(print))
   const everywhere = wide.reduce((sum, { count }) => sum + count, 0) >= ENOUGH_TO_TELL && !types.includes(undefined)
+  const telling = types.filter((_, at) => wide[at]!.count >= ENOUGH_TO_TELL)
+  const mostly = telling.filter((type) => type !== undefined).length > telling.length / 2
   for (const [at, entry] of wide.entries())
-    if (everywhere || entry.count >= ENOUGH_TO_TELL) Object.assign(entry, { narrow: types[at] })
+    if (everywhere || mostly || entry.count >= ENOUGH_TO_TELL) Object.assign(entry, { narrow: types[at] })
 }
 
 const isWideFloat = ({ dtype }: Tensor) => dtype === 'float32' || dtype === 'float64'

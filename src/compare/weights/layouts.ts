@@ -21,6 +21,8 @@ export interface LayoutHints {
   readonly maps?: readonly (readonly [number, number, number])[]
   /** one input channel per group: the size-1 axis is I */
   readonly depthwise?: boolean
+  /** false where the graph says that the layer has no gates */
+  readonly gated?: boolean
 }
 
 /** Same order of values; null when the shapes are equal too. */
@@ -280,12 +282,21 @@ export function spatialAxes(shape: readonly number[], layout?: string): number[]
     return [layout.indexOf('H'), layout.indexOf('W')]
   if (shape.length !== 4) return []
   const starts = [2, 0, 1] as const
-  const best = starts.reduce((a, b) => (shape[b]! * shape[b + 1]! < shape[a]! * shape[a + 1]! ? b : a))
+  const area = (at: number) => shape[at]! * shape[at + 1]!
+  // kernels are square as a rule: 7 x 7 is it in (16, 3, 7, 7), not 3 x 7
+  const square = starts.filter((at) => shape[at] === shape[at + 1] && shape[at]! > 1)
+  const best = (square.length > 0 ? square : starts).reduce((a, b) => (area(b) < area(a) ? b : a))
   return [best, best + 1]
 }
 
 /** Recurrent kernels with their three or four gate blocks in another order, transposed or not. */
-export function gateTransforms(from: readonly number[], to: readonly number[]): Transform[] {
+export function gateTransforms(
+  from: readonly number[],
+  to: readonly number[],
+  hints?: Pick<LayoutHints, 'gated'>,
+): Transform[] {
+  // a kernel of four axes is a convolution's, even when it is 1 x 1
+  if (hints?.gated === false || Math.max(from.length, to.length) >= 4) return []
   const source = squeeze(from)
   const target = squeeze(to)
   const found: Transform[] = []

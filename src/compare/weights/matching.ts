@@ -1,3 +1,4 @@
+import type { LayerKind } from '../../layers/layer.ts'
 import type { Dtype } from '../../tensor/dtype.ts'
 import type { Folding, Side, WeightPair, WeightRelation } from './comparison.ts'
 import type { Entry, Group, PreparedSet } from './entry.ts'
@@ -91,9 +92,14 @@ export function draftOf(
   }
 }
 
+const UNGATED: ReadonlySet<LayerKind> = new Set(['conv', 'conv-transpose', 'dense', 'batch-norm', 'norm', 'attention'])
+
 /** Hints for two particular tensors. */
 export function hintsFor(matching: Matching, reference: Entry, candidate: Entry): LayoutHints {
-  return { ...matching.hints, referenceLayout: reference.layout, candidateLayout: candidate.layout }
+  const kinds = [reference.group.kind, candidate.group.kind].filter((kind) => kind !== undefined)
+  // what gives a recurrent layer its weights in parts (a slice, a concatenation) is no layer with weights
+  const gated = !kinds.some((kind) => UNGATED.has(kind))
+  return { ...matching.hints, referenceLayout: reference.layout, candidateLayout: candidate.layout, gated }
 }
 
 /**

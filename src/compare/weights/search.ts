@@ -64,7 +64,7 @@ export function findTransforms(
   const tiers = [
     () => plain,
     () => reversedTransforms(reference.shape, candidate.shape, plain, hints),
-    () => gateTransforms(reference.shape, candidate.shape),
+    () => gateTransforms(reference.shape, candidate.shape, hints),
   ]
   for (const tier of tiers) {
     const found = tier().filter(holds)

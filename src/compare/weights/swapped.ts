@@ -3,6 +3,7 @@ import { causeAt } from './causes.ts'
 import type { WeightCause } from './comparison.ts'
 import type { Group, PreparedSet } from './entry.ts'
 import type { Draft, Matching } from './matching.ts'
+import { crossedInProduct, factors } from './products.ts'
 import { sameShape } from './transform.ts'
 
 /**
@@ -11,20 +12,34 @@ import { sameShape } from './transform.ts'
  */
 export function findSwapped(matching: Matching): WeightCause[] {
   const kernels = matching.drafts.filter(({ reference, accepted }) => reference.dims.length >= 2 && accepted)
+  const vectors = matching.drafts.filter(
+    ({ reference, accepted }) => reference.dims.length < 2 && reference.print.constant === undefined && accepted,
+  )
   const byName = new Map(matching.drafts.map((draft) => [draft.reference.name, draft]))
   const upstream = [feeders(matching.reference), feeders(matching.candidate)] as const
+  const downstream = [factors(matching.reference), factors(matching.candidate)] as const
   const causes: WeightCause[] = []
   const done = new Set<Draft>()
-  for (const draft of kernels) {
-    if (done.has(draft)) continue
-    const other = crossedByName(draft, byName) ?? crossedInGraph(matching, draft, kernels, upstream)
+  const layers = new Set<Group>()
+  for (const draft of [...kernels, ...vectors]) {
+    if (done.has(draft) || layers.has(draft.reference.group)) continue
+    const isKernel = draft.reference.dims.length >= 2
+    const other =
+      crossedByName(draft, byName) ??
+      (isKernel
+        ? (crossedInGraph(matching, draft, kernels, upstream) ??
+          crossedInProduct(draft, kernels, downstream) ??
+          crossedByNorm(matching, draft, kernels))
+        : undefined)
     if (other === undefined || done.has(other)) continue
     done.add(draft).add(other)
+    layers.add(draft.reference.group).add(other.reference.group)
     const [first, second] = [draft, other].sort((a, b) => a.reference.group.order - b.reference.group.order) as [
       Draft,
       Draft,
     ]
     for (const each of [first, second]) each.accepted = false
+    straighten(matching, first, second)
     causes.push({
       ...causeAt(first, {
         label: 'weight-swapped',
@@ -38,10 +53,48 @@ export function findSwapped(matching: Matching): WeightCause[] {
   return causes
 }
 
+/** What surrounds the two layers is compared as they stand, not as their weights were found. */
+function straighten({ partners }: Matching, first: Draft, second: Draft): void {
+  for (const [left, right] of [
+    [first.reference.group, second.candidate.group],
+    [second.reference.group, first.candidate.group],
+  ] as const) {
+    partners.set(left, right)
+    partners.set(right, left)
+  }
+}
+
+/** Names that exporters count up say nothing about which layer is meant: `onnx::Conv_203`, `142`. */
+const isCounted = (name: string) => /::|^\W*\d+$/.test(name)
+
 function crossedByName({ reference, candidate }: Draft, byName: ReadonlyMap<string, Draft>): Draft | undefined {
-  if (reference.name === candidate.name) return undefined
+  if (reference.name === candidate.name || isCounted(reference.name)) return undefined
   const other = byName.get(candidate.name)
   return other?.candidate.name === reference.name && sameShape(other.reference.dims, reference.dims) ? other : undefined
+}
+
+/**
+ * Two kernels that are folded with each other's BatchNorm. Without a graph the BatchNorm listed next after a kernel is
+ * its own, as long as it is for most.
+ */
+function crossedByNorm(matching: Matching, draft: Draft, kernels: readonly Draft[]): Draft | undefined {
+  const side = draft.folding?.unfolded
+  if (side === undefined || matching[side].set.layers.some(({ inputs }) => inputs.length > 0)) return undefined
+  const { groups } = matching[side]
+  const listed = ({ [side]: { group } }: Draft) =>
+    groups.slice(groups.indexOf(group) + 1).find(({ entries }) => entries.some(({ role }) => role === 'variance'))
+  const used = ({ folding }: Draft) =>
+    groups.find(({ entries }) => entries.some(({ name }) => folding?.batchNorm.includes(name)))
+  const folded = kernels.filter(({ folding }) => folding?.unfolded === side)
+  const regular = folded.filter((each) => listed(each) === used(each)).length
+  if (regular < folded.length / 2 || listed(draft) === used(draft)) return undefined
+  return folded.find(
+    (other) =>
+      other !== draft &&
+      sameShape(other.reference.dims, draft.reference.dims) &&
+      listed(other) === used(draft) &&
+      listed(draft) === used(other),
+  )
 }
 
 type Feeders = ReadonlyMap<Group, ReadonlySet<Group>>

@@ -104,6 +104,8 @@ function spatialLast(rank: number, front: string): string {
 /** ONNX Runtime's `FusedConv` names the activation that follows: `Relu`, `LeakyRelu`. */
 function fusedActivation(node: Node): Pick<DraftParts, 'fusedActivation'> {
   const name = node.op.startsWith('Fused') ? findText(node.attributes, 'activation') : undefined
+  const bounds = findNumbers(node.attributes, 'activation_params')
+  if (name === 'Clip' && bounds?.[0] === 0 && bounds[1] === 6) return { fusedActivation: 'relu6' }
   return name === undefined ? {} : { fusedActivation: name.replaceAll(/([a-z])([A-Z])/g, '$1-$2').toLowerCase() }
 }
 
