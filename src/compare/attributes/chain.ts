@@ -25,12 +25,17 @@ export type ChainEnd =
 export interface GraphView {
   readonly producers: ReadonlyMap<string, Layer>
   readonly layers: readonly Layer[]
+  /** values that no input of the graph reaches: constants, variables, and what is made of them */
+  readonly fixed: ReadonlySet<string>
 }
 
 export function viewOf(layers: readonly Layer[]): GraphView {
   const producers = new Map<string, Layer>()
   for (const layer of layers) for (const output of layer.outputs) producers.set(output, layer)
-  return { producers, layers }
+  const fixed = new Set<string>()
+  for (const { kind, inputs, outputs } of layers)
+    if (kind !== 'input' && inputs.every((name) => fixed.has(name))) for (const name of outputs) fixed.add(name)
+  return { producers, layers, fixed }
 }
 
 const ANCHORS: ReadonlySet<LayerKind> = new Set([
@@ -65,7 +70,14 @@ export function chainFrom(value: string, view: GraphView): Chain {
     if (layer === undefined || layer.kind === 'input') return { items, end: { kind: 'input' }, opaque }
     if (layer.fusedActivation !== undefined) items.push(fusedItem(layer, normalActivation(layer.fusedActivation)))
     if (ANCHORS.has(layer.kind)) return { items, end: { kind: 'layer', layer }, opaque }
-    const values = layer.inputs.filter((name) => view.producers.get(name)?.kind !== 'constant')
+    const values = layer.inputs.filter((name) => !view.fixed.has(name))
+    const gate = layer.kind === 'multiply' && values.length === 2 ? gateOf(values as [string, string], view) : undefined
+    if (gate) {
+      items.push({ kind: 'activation', function: gate.function, layer })
+      if (gate.function === 'written-out') opaque = true
+      current = gate.source
+      continue
+    }
     if (layer.kind === 'concat' || layer.kind === 'add' || layer.kind === 'multiply') {
       if (values.length > 1) return { items, end: { kind: 'merge', layer, values }, opaque }
       // one input: a scale or shift with constants, which the weights' comparison judges
@@ -81,6 +93,31 @@ export function chainFrom(value: string, view: GraphView): Chain {
   }
   return { items, end: { kind: 'input' }, opaque: true }
 }
+
+/** `x * sigmoid(x)` and the like: an activation written as a product of a value with a function of itself. */
+function gateOf(values: readonly [string, string], view: GraphView): { source: string; function: string } | undefined {
+  for (const [source, other] of [values, [values[1], values[0]] as const]) {
+    let current = other
+    let steps = 0
+    let last: Layer | undefined
+    for (; steps < MAX_GATE && current !== source; steps++) {
+      const layer = view.producers.get(current)
+      const inputs = layer?.inputs.filter((name) => !view.fixed.has(name)) ?? []
+      if (layer === undefined || inputs.length !== 1 || !ELEMENTWISE.has(layer.kind)) break
+      last = layer
+      current = inputs[0]!
+    }
+    if (current !== source || last === undefined) continue
+    const name = steps === 1 ? GATES[normalActivation(last.attributes.function ?? '')] : undefined
+    return { source, function: name ?? 'written-out' }
+  }
+  return undefined
+}
+
+/** The longest form known: GELU by tanh, x (1 + tanh(c (x + d x^3))). */
+const MAX_GATE = 10
+const ELEMENTWISE: ReadonlySet<LayerKind> = new Set(['activation', 'add', 'multiply', 'other'])
+const GATES: Readonly<Record<string, string>> = { sigmoid: 'silu', 'hard-sigmoid': 'hard-swish' }
 
 const ITEMS = ['activation', 'pool', 'global-pool', 'resize', 'softmax', 'pad'] as const
 
@@ -109,6 +146,7 @@ function clipName([low, high]: readonly [number, number], name = 'clip'): string
 /** One spelling per activation; `swish` and `silu` are one function. */
 export function normalActivation(name: string): string {
   const plain = name.toLowerCase().replaceAll('_', '-')
+  if (plain === 'hard-silu') return 'hard-swish'
   return plain === 'swish' ? 'silu' : plain === 'linear' || plain === 'none' || plain === 'identity' ? '' : plain
 }
 

@@ -53,9 +53,13 @@ export function compareAttributes(
     if (seen.has(key)) return
     seen.add(key)
     const [left, right] = [chainFrom(values[0], views[0]), chainFrom(values[1], views[1])]
+    const skipped = skippedSum(left, right, views, partners)
+    if (skipped) report(skipped, right.end.kind === 'layer' ? right.end.layer : undefined, SKIPPED)
     const comparable = endsAgree(left, right, partners)
     if (comparable)
       for (const found of compareItems(left, right, { owner, views })) report(found.reference, found.candidate, found)
+    if (left.end.kind === 'merge' && right.end.kind === 'merge' && isReordered(left.end, right.end, views, partners))
+      report(left.end.layer, right.end.layer, REORDERED)
     if (left.end.kind === 'merge' && right.end.kind === 'merge')
       for (const branches of matchBranches(left.end.values, right.end.values, views, partners))
         walk(branches, [left.end.layer, right.end.layer])
@@ -88,6 +92,61 @@ function joinEqual(causes: readonly WeightCause[]): WeightCause[] {
 function endsAgree(left: Chain, right: Chain, partners: ReadonlyMap<Layer, Layer>): boolean {
   if (left.end.kind === 'layer' && right.end.kind === 'layer') return partners.get(left.end.layer) === right.end.layer
   return left.end.kind === right.end.kind
+}
+
+const SKIPPED: AttributeFault = {
+  label: 'residual-missing',
+  confidence: 0.85,
+  decides: true,
+  detail: 'the candidate goes on with one summand alone',
+}
+
+/** The sum of the reference of which the candidate takes one summand only. Where anything in between is unknown, none. */
+function skippedSum(
+  left: Chain,
+  right: Chain,
+  views: readonly [GraphView, GraphView],
+  partners: ReadonlyMap<Layer, Layer>,
+): Layer | undefined {
+  if (left.opaque || right.opaque || left.end.kind !== 'merge' || right.end.kind !== 'layer') return undefined
+  const { layer, values } = left.end
+  const other = right.end.layer
+  // a fused operator may hold the sum itself
+  const takes = other.inputs.filter((name) => !views[1].fixed.has(name)).length
+  if (layer.kind !== 'add' || takes > 1 || /fused|skip/i.test(other.op)) return undefined
+  const summands = values.map((value) => chainFrom(value, views[0]))
+  const isPartner = ({ end, opaque }: Chain) => !opaque && end.kind === 'layer' && partners.get(end.layer) === other
+  return summands.filter(isPartner).length === 1 ? layer : undefined
+}
+
+const REORDERED: AttributeFault = {
+  label: 'concat-order',
+  confidence: 0.9,
+  decides: true,
+  detail: 'the candidate concatenates the same parts in another order',
+}
+
+type Merge = Extract<Chain['end'], { kind: 'merge' }>
+
+/** Two concatenations whose parts begin at partners, but not in the same places; one part may begin elsewhere. */
+function isReordered(
+  left: Merge,
+  right: Merge,
+  views: readonly [GraphView, GraphView],
+  partners: ReadonlyMap<Layer, Layer>,
+): boolean {
+  if (left.layer.kind !== 'concat' || right.layer.kind !== 'concat' || left.values.length !== right.values.length)
+    return false
+  const begins = right.values.map((value) => chainFrom(value, views[1]).end)
+  const places = left.values.map((value) => {
+    const { end } = chainFrom(value, views[0])
+    const partner = end.kind === 'layer' ? partners.get(end.layer) : undefined
+    const found = begins.flatMap((each, at) => (partner && each.kind === 'layer' && each.layer === partner ? [at] : []))
+    return found.length === 1 ? found[0]! : undefined
+  })
+  const known = places.filter((place) => place !== undefined)
+  if (known.length < left.values.length - 1 || new Set(known).size !== known.length || known.length === 0) return false
+  return places.some((place, at) => place !== undefined && place !== at)
 }
 
 /** Branches of two merges that begin at partners; a single one left over on each side is a pair too. */

@@ -86,6 +86,7 @@ function activationFault(left: ChainItem, right: ChainItem): ItemFault[] {
     const detail = `clips to ${text(others)} in the candidate, ${text(bounds)} in the reference`
     return [{ label: 'clip-range', confidence: 0.95, decides: true, detail, ...place }]
   }
+  if (left.function !== right.function && (isWrittenHard(left, right) || isWrittenHard(right, left))) return []
   if (left.function !== right.function) {
     const detail = `${right.function} in the candidate, ${left.function} in the reference`
     return [{ label: 'activation-type', confidence: 0.9, decides: true, detail, ...place }]
@@ -104,6 +105,10 @@ function activationFault(left: ChainItem, right: ChainItem): ItemFault[] {
   }
   return []
 }
+
+/** Exporters write hard sigmoid and hard swish as ReLU6(x + 3) / 6; its ReLU6 is no other activation. */
+const isWrittenHard = (whole: ChainItem, part: ChainItem) =>
+  (whole.function === 'hard-sigmoid' || whole.function === 'hard-swish') && part.function === 'relu6'
 
 /** Both bounds of a clip, where they are finite: ReLU is no clip. */
 function clipBounds({ function: name, layer }: ChainItem): readonly [number, number] | undefined {
@@ -229,7 +234,8 @@ function poolFaults(left: ChainItem, right: ChainItem, views: Surroundings['view
 
 function resizeFaults({ layer: left }: ChainItem, { layer: right }: ChainItem): AttributeFault[] {
   const [a, b] = [left.attributes, right.attributes]
-  if (a.resizeMode && b.resizeMode && a.resizeMode !== b.resizeMode)
+  const [mode, other] = [a.resizeMode, b.resizeMode].map((name) => name?.replace(/^(bi|tri)/, ''))
+  if (mode && other && mode !== other)
     return [
       {
         label: 'resize-mode',

@@ -1,7 +1,7 @@
 import { type Distance, distance } from '../distance.ts'
 import { type Divergence, findDivergence, leftover } from './divergence.ts'
 import { explainDivergence, type ValueCause } from './explain.ts'
-import { pairValues, type Tolerance, type ValuePair } from './pair-values.ts'
+import { layoutsBetween, pairValues, reorder, type Tolerance, type ValuePair } from './pair-values.ts'
 import { type Recording, type Side, sideOf } from './recording.ts'
 import type { Anchor } from './search.ts'
 
@@ -156,7 +156,7 @@ function compareOutputs(
   })
 }
 
-/** Compares two values in the order in which they are stored, over all runs. */
+/** Compares two values over all runs, in the order in which they are stored or with channels at the other end. */
 function judgeDirectly(
   reference: Side,
   candidate: Side,
@@ -164,18 +164,23 @@ function judgeDirectly(
   other: string,
   limit: number,
 ): Pick<OutputResult, 'status' | 'layout' | 'distance'> {
-  let worst: Distance | undefined
-  for (let run = 0; run < reference.recording.runs.length; run++) {
-    const values = reference.numbers(name, run)
-    const others = candidate.numbers(other, run)
-    if (values.length !== others.length) return { status: 'different', layout: undefined, distance: undefined }
-    const found = distance(values, others)
-    if (worst === undefined || found.relL2 > worst.relL2) worst = found
+  let nearest: { layout: string; distance: Distance } | undefined
+  for (const layout of layoutsBetween(reference.shape(name) ?? [], candidate.shape(other) ?? [])) {
+    let worst: Distance | undefined
+    for (let run = 0; run < reference.recording.runs.length; run++) {
+      const values = reference.numbers(name, run)
+      const others = reorder(candidate.numbers(other, run), layout)
+      if (values.length !== others.length) return { status: 'different', layout: undefined, distance: undefined }
+      const found = distance(values, others)
+      if (worst === undefined || found.relL2 > worst.relL2) worst = found
+    }
+    if (worst && (nearest === undefined || worst.relL2 < nearest.distance.relL2))
+      nearest = { layout: layout.name === 'reshaped' ? 'same' : layout.name, distance: worst }
   }
   return {
-    status: worst !== undefined && worst.relL2 <= limit ? 'equal' : 'different',
-    layout: 'same',
-    distance: worst,
+    status: nearest !== undefined && nearest.distance.relL2 <= limit ? 'equal' : 'different',
+    layout: nearest?.layout ?? 'same',
+    distance: nearest?.distance,
   }
 }
 

@@ -13,6 +13,9 @@ export interface ScaleFit extends ObservedScale {
 /** Rounding of a product in float32, relative to the slice's largest value. */
 const FLOAT32_SLACK = 2e-6
 
+/** Standard deviations of a fitted factor that rounding explains. */
+const FACTOR_DEVIATIONS = 3
+
 /**
  * Fits `other = factor[slice] x kernel` by least squares, one factor for each slice of `axis`.
  *
@@ -60,6 +63,8 @@ export function fitChannelScale(
     }
     const factor = cross / square
     scale[slice] = factor
+    // rounding moves the factor itself too: by little over many elements, by a third of a step over eight
+    const wobble = FACTOR_DEVIATIONS * Math.sqrt(noise / 3 / square)
     let kernelNoise = 0
     let worst = 0
     for (let base = slice * inner; base < other.length; base += size * inner) {
@@ -67,7 +72,7 @@ export function fitChannelScale(
         const to = other[k]!
         const from = kernel[k]!
         let allowed = FLOAT32_SLACK * largest
-        if (steps.other) allowed += 1.3 * steps.other(k, to)
+        if (steps.other) allowed += 1.3 * steps.other(k, to) + wobble * Math.abs(from)
         if (steps.kernel) {
           const half = Math.abs(factor) * steps.kernel(k, from)
           allowed += 1.3 * half

@@ -149,13 +149,35 @@ function narrowerType({ sharedZeroBits, largest }: Fingerprint): Dtype | undefin
 
 function isOwned(tensor: Tensor, layer: Layer | undefined, { layers }: WeightSet): boolean {
   if (layer !== undefined) {
-    // a vector may be a bias or a folded scale; anchors and masks are constants of the graph
-    if (layer.kind === 'add' || layer.kind === 'multiply')
-      return elementCount(tensor.shape) > 1 && squeeze(tensor.shape).length === 1
+    const count = elementCount(tensor.shape)
+    if (layer.kind === 'add' || layer.kind === 'multiply') {
+      // a vector may be a bias or a folded scale; anchors and masks are constants of the graph
+      if (count <= 1 || squeeze(tensor.shape).length !== 1) return false
+      return count > MAX_IMAGE_CHANNELS || !readsPicture(layer, layers)
+    }
     return WEIGHTED.has(layer.kind)
   }
   if (layers.some(({ weights, inputs }) => weights.length > 0 && inputs.length > 0)) return false
   return tensor.role !== 'constant'
+}
+
+/** Colours, or colours and opacity. */
+const MAX_IMAGE_CHANNELS = 4
+
+/** Mean and deviation of the input: what comes before the first layer is preparation of the picture. */
+function readsPicture(layer: Layer, layers: readonly Layer[]): boolean {
+  const producers = new Map(layers.flatMap((each) => each.outputs.map((name): [string, Layer] => [name, each])))
+  let current: Layer | undefined = layer
+  for (let steps = 0; steps < 8 && current !== undefined; steps++) {
+    const sources: (Layer | undefined)[] = current.inputs.map((name) => producers.get(name))
+    const data = sources.filter((source) => source?.kind !== 'constant')
+    if (data.length !== 1) return false
+    const [next] = data
+    if (next === undefined || next.kind === 'input') return true
+    if (WEIGHTED.has(next.kind)) return false
+    current = next
+  }
+  return false
 }
 
 function auxiliaryReason(tensor: Tensor, averaged: boolean, owned: boolean): string | undefined {

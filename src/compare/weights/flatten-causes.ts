@@ -21,6 +21,7 @@ export function findFlattenCauses(matching: Matching): WeightCause[] {
     const found = draft.options.map((option) => /flatten order (\w+ -> \w+)/.exec(option?.label ?? '')?.[1])
     const orders = [flattenOrder(matching.reference, reference), flattenOrder(matching.candidate, candidate)] as const
     const states = orders.map(({ state }) => state)
+    if ([reference, candidate].some(({ group }) => (group.layer?.inputShapes[0]?.length ?? 2) > 2)) continue
     if (states.includes('no-flatten') || (states.includes('guess') && !looksFlattened(matching, draft))) {
       continue
     }
@@ -50,7 +51,7 @@ interface Flattened {
   readonly order?: FlattenOrder
 }
 
-function flattenOrder(side: PreparedSet, { group }: Entry): Flattened {
+function flattenOrder(side: PreparedSet, { group, dims }: Entry): Flattened {
   const { layer } = group
   const general = dataOrder(side)
   if (layer === undefined || layer.inputs.length === 0)
@@ -73,7 +74,11 @@ function flattenOrder(side: PreparedSet, { group }: Entry): Flattened {
     const format = attributes.dataFormat ?? kernelFormat(current)
     if (kind === 'global-pool') return { state: 'no-flatten' }
     if (SPATIAL.has(kind) && (format !== undefined || kind === 'conv')) {
-      const area = current.outputShapes[0]?.slice(1)
+      const shape = current.outputShapes[0]
+      const size = shape?.slice(1).reduce<number>((product, each) => product * (each ?? Number.NaN), 1)
+      // (N, tokens, channels): what the dense layer reads is no whole feature map
+      if (size !== undefined && !Number.isNaN(size) && !dims.includes(size)) return { state: 'no-flatten' }
+      const area = shape?.slice(1)
       if (area && area.filter((size) => size !== 1 && size !== null).length <= 1 && !area.includes(null))
         return { state: 'no-flatten' }
       const order =
@@ -119,24 +124,26 @@ function kernelOrder(entries: readonly Entry[]): FlattenOrder | undefined {
 }
 
 /** Without a graph: the inputs are a multiple of some convolution's channels and no dense layer gives that many. */
-function looksFlattened({ drafts, hints }: Matching, draft: Draft): boolean {
-  const inputs = inputSizes(draft)
+function looksFlattened({ drafts, hints, reference, candidate }: Matching, draft: Draft): boolean {
+  const frameworks = [reference.set.framework, candidate.set.framework]
+  const inputs = inputSizes(draft, frameworks)
   const dense = drafts.filter(({ reference }) => reference.dims.length === 2 && reference.tensor.shape.length === 2)
   return inputs.some((size) => {
     if (hints.channels.has(size)) return false
     if (![...hints.channels].some((channel) => channel >= 8 && size % channel === 0 && size > channel)) return false
     return !dense.some(
-      (other) => other !== draft && other.reference.dims.includes(size) && !inputSizes(other).includes(size),
+      (other) =>
+        other !== draft && other.reference.dims.includes(size) && !inputSizes(other, frameworks).includes(size),
     )
   })
 }
 
-function inputSizes({ reference, candidate, options }: Draft): number[] {
+function inputSizes({ reference, candidate, options }: Draft, frameworks: readonly (string | undefined)[]): number[] {
   const label = options.find((option) => option?.kind === 'flatten')
   if (label) return [Math.max(...reference.dims)]
-  for (const { layout, tensor } of [reference, candidate]) {
-    if (layout === 'OI') return [tensor.shape[1]!]
-    if (layout === 'IO') return [tensor.shape[0]!]
+  for (const [at, { layout, tensor }] of [reference, candidate].entries()) {
+    if (layout === 'OI' || (!layout && frameworks[at] === 'pytorch')) return [tensor.shape[1]!]
+    if (layout === 'IO' || (!layout && frameworks[at] === 'keras')) return [tensor.shape[0]!]
   }
   return [Math.max(...reference.dims)]
 }

@@ -10,8 +10,24 @@ import type { LayerAttributes, LayerKind, LayerWeight, Padding } from '../layer.
  */
 export const tfliteDialect: Dialect = {
   formats: ['tflite'],
-  draft: (context) => context.nodes.map((node) => draftNode(node, context)),
+  draft: (context) => {
+    const stored = storedBehind(context)
+    return context.nodes.map((node) => draftNode(throughDequantize(node, stored), context))
+  },
 }
+
+/** Half-precision weights pass a DEQUANTIZE on their way to the operator that they belong to. */
+function storedBehind({ nodes, tensors }: DialectContext): ReadonlyMap<string, string> {
+  const found = new Map<string, string>()
+  for (const { op, inputs, outputs } of nodes)
+    if (op === 'DEQUANTIZE' && tensors.has(inputs[0] ?? '')) found.set(outputs[0] ?? '', inputs[0]!)
+  return found
+}
+
+const throughDequantize = (node: Node, stored: ReadonlyMap<string, string>): Node =>
+  node.inputs.some((name) => stored.has(name))
+    ? { ...node, inputs: node.inputs.map((name) => stored.get(name) ?? name) }
+    : node
 
 type Reader = (node: Node, context: DialectContext) => DraftParts
 
