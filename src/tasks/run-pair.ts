@@ -63,10 +63,10 @@ export async function runPair(
   options: RunOptions,
 ): Promise<PairRecording> {
   const notes: string[] = []
-  const [first, second] = await Promise.all([
+  const [first, second] = await bothOrNeither(
     observe(reference, options.patches, 'reference', notes),
     observe(candidate, [], 'candidate', notes),
-  ])
+  )
   try {
     const sets = await inputSets(first.session, options)
     const given = await candidateSets(second.session, options, sets.length)
@@ -98,6 +98,15 @@ export async function runPair(
   } finally {
     await Promise.all([first.session.close(), second.session.close()])
   }
+}
+
+/** Where one model is refused, the thread of the other ends too: it would keep the process alive for ever. */
+async function bothOrNeither(first: Promise<Observed>, second: Promise<Observed>): Promise<[Observed, Observed]> {
+  const settled = await Promise.allSettled([first, second])
+  const failed = settled.find((each) => each.status === 'rejected')
+  if (failed === undefined) return Promise.all([first, second])
+  await Promise.all(settled.map((each) => (each.status === 'fulfilled' ? each.value.session.close() : undefined)))
+  throw failed.reason
 }
 
 interface Observed {
