@@ -171,3 +171,68 @@ check(
   [conv(), act('relu'), conv()],
   ['activation-type at activation1'],
 )
+
+check('Keras spells hard swish hard_silu', [conv(), act('hard-swish'), conv()], [conv(), act('hard_silu'), conv()], [])
+check(
+  'a hard sigmoid written with ReLU6 is no other activation',
+  [conv(), act('hard-sigmoid'), conv()],
+  [conv(), act('relu6'), conv()],
+  [],
+)
+const resize = (mode: string): Partial<Layer> => ({ kind: 'resize', attributes: { resizeMode: mode } })
+check('bilinear is linear', [conv(), resize('linear'), conv()], [conv(), resize('bilinear'), conv()], [])
+check(
+  'nearest is not',
+  [conv(), resize('linear'), conv()],
+  [conv(), resize('nearest'), conv()],
+  ['resize-mode at resize1'],
+)
+
+/** A value of an earlier layer, by its place in the chain. */
+const from = (...places: number[]) => ({ inputs: places.map((at) => `v${at}`) })
+const multiply = (...places: number[]): Partial<Layer> => ({ kind: 'multiply', ...from(...places) })
+const silu = [conv(), act('sigmoid'), multiply(0, 1), conv()]
+check('x sigmoid(x) is SiLU', silu, [conv(), act('swish'), conv()], [])
+check('x sigmoid(x) is not ReLU', silu, [conv(), act('relu'), conv()], ['activation-type at multiply2'])
+check(
+  'a product that is not understood hides what is absent',
+  [conv(), act('softplus'), act('tanh'), multiply(0, 2), conv()],
+  [conv(), act('mish'), conv()],
+  [],
+)
+const scaled: Partial<Layer>[] = [
+  { kind: 'other', op: 'VarHandleOp', inputs: [] },
+  { kind: 'other', op: 'ReadVariableOp', inputs: ['v0'] },
+  { ...conv(), inputs: ['image'] },
+  multiply(2, 1),
+]
+check(
+  'a product with a variable is passed by',
+  [conv(), act('relu'), conv()],
+  [...scaled, act('relu6'), conv()],
+  ['activation-type at activation1'],
+)
+
+const residual = (...summands: number[]): Partial<Layer>[] => [
+  conv(),
+  conv(),
+  { kind: 'add', ...from(...summands) },
+  act('relu'),
+  conv(),
+]
+check(
+  'a sum of which one summand is left',
+  residual(1, 0),
+  [conv(), conv(), act('relu'), conv()],
+  ['residual-missing at add2'],
+)
+check('summands may change places', residual(1, 0), residual(0, 1), [])
+
+const concat = (...parts: number[]): Partial<Layer>[] => [
+  conv(),
+  { ...conv(), inputs: ['image'] },
+  { kind: 'concat', ...from(...parts) },
+  conv(),
+]
+check('parts of a concatenation may not', concat(0, 1), concat(1, 0), ['concat-order at concat2'])
+check('and here they did not', concat(0, 1), concat(0, 1), [])

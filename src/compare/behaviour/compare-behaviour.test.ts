@@ -221,3 +221,12 @@ test('the same numbers in another shape are no factor of one', () => {
   const { causes } = compareBehaviour(reference, candidate, tight)
   expect(causes.map(({ label }) => label)).toEqual(['channel-order', 'flatten-order'])
 })
+
+test('an output that is transposed at the end is judged in its own layout', () => {
+  const picture = array(1, 4, 5, 6)
+  const last = transpose(picture, [0, 2, 3, 1])
+  const reference = record(graphOf('a = Relu(x)', 'y = Conv(a)'), { x, a, y: picture })
+  const candidate = record(graphOf('a = Relu(x)', 'c = Conv(a)', 'y = Transpose(c)'), { x, a, c: picture, y: last })
+  const { verdict, outputs } = compareBehaviour(reference, candidate, tight)
+  expect([verdict, outputs[0]?.layout]).toEqual(['match', 'channels first -> channels last'])
+})

@@ -242,6 +242,24 @@ describe('BatchNorm', () => {
     expect({ verdict, causes }).toEqual({ verdict: 'mismatch', causes: ['weight-swapped at c1'] })
   })
 
+  test('folded, then rounded to float16: few elements per channel let rounding move the factor', async () => {
+    const slim = randomWeight(80, 64, 8, 1, 1)
+    const wide = {
+      weight: randomWeight(81, 64),
+      bias: randomWeight(82, 64),
+      running_mean: randomWeight(83, 64),
+      running_var: positive(randomWeight(84, 64)),
+    }
+    const half = (weight: Weight): Weight => ({ ...weight, values: weight.values.map(toHalf), dtype: 'float16' })
+    const { kernel: k1, bias: b1 } = fold(slim, wide, 1e-5, 0)
+    const { verdict, pairs } = await summary(
+      { 'c1.weight': slim, ...named('n1', wide) },
+      { k1: half(k1), b1: half(b1) },
+    )
+    expect(pairs).toEqual(['c1.weight = k1: rounded', 'n1.bias = b1: rounded'])
+    expect(verdict).toBe('match')
+  })
+
   test('the folded side may be the reference', async () => {
     const { verdict, pairs } = await summary(folded(1e-5), reference)
     expect(pairs).toContain('k2 = c2.weight: folded, HWIO -> OIHW')
