@@ -113,7 +113,7 @@ async function observeBehaviour(
       inputs: options.inputs ?? [],
       candidateInputs: options.candidateInputs ?? [],
       seed: options.seed ?? 1,
-      patches: await roundedWeights(reference.model, weights),
+      patches: await roundedWeights(reference.model, candidate.model, weights),
       ...(options.decodeImage ? { decodeImage: options.decodeImage } : {}),
     })
     const tolerance = sensitivityTolerance(recording.reference, recording.disturbed)

@@ -7,6 +7,7 @@ import type { Comparison } from '../report/comparison.ts'
 import { finiteOrNull } from '../report/json.ts'
 import { formatNumber, plural } from '../report/text.ts'
 import type { BehaviourOutcome } from './compare.ts'
+import { hiddenDifference, hiddenDivergence } from './hidden-differences.ts'
 import type { OpenedModel } from './run-pair.ts'
 
 interface Parts {
@@ -21,12 +22,15 @@ interface Parts {
 export function comparisonReport({ reference, candidate, digests, weights, behaviour }: Parts): Comparison {
   const ran = behaviour.comparison
   const stored = behaviour.asked === true && weights.verdict === 'match' ? 'not-compared' : weights.verdict
-  const verdict = ran !== undefined && ran.verdict !== 'not-compared' ? ran.verdict : stored
-  const firstDivergence = ran?.divergence
-    ? valueDivergence(ran.divergence)
-    : verdict === 'mismatch'
-      ? weightDivergence(weights)
-      : null
+  const hidden = ran?.verdict === 'match' ? hiddenDifference(weights) : undefined
+  const verdict = hidden ? 'mismatch' : ran !== undefined && ran.verdict !== 'not-compared' ? ran.verdict : stored
+  const firstDivergence = hidden
+    ? hiddenDivergence(hidden, reference, candidate)
+    : ran?.divergence
+      ? valueDivergence(ran.divergence)
+      : verdict === 'mismatch'
+        ? weightDivergence(weights)
+        : null
   const causes = rankCauses(weights.causes, ran, verdict)
   const draft = {
     schemaVersion: 1 as const,
@@ -298,6 +302,10 @@ function summarise(report: Omit<Comparison, 'summary'>): string {
       : `The weights are the same: ${weights.reason}. Behaviour was not compared`
   const place = firstDivergence?.referenceTensor ?? firstDivergence?.referenceNode ?? firstDivergence?.candidateTensor
   const [top] = causes
+  if (behaviour.verdict === 'match')
+    return `${behaviour.reason}, but ${firstDivergence?.detail ?? weights.reason}`.replace(/^./, (letter) =>
+      letter.toUpperCase(),
+    )
   const why = top === undefined ? '' : `: ${top.label}${top.proved || top.confidence >= 0.9 ? '' : ' (likely)'}`
   return place ? `They part at ${place}${why}` : ran ? behaviour.reason : weights.reason
 }

@@ -1,6 +1,6 @@
 import type { Layer } from '../../layers/layer.ts'
 import type { CauseLabel, WeightCause, WeightSet } from '../weights/comparison.ts'
-import { DEFAULT_EPSILONS, formatEpsilon } from '../weights/epsilon.ts'
+import { DEFAULT_EPSILONS, formatEpsilon, TENSORFLOW_FLOOR } from '../weights/epsilon.ts'
 import { type Chain, chainFrom, type GraphView, viewOf } from './chain.ts'
 import { compareItems } from './compare-items.ts'
 import { placeWindow, samePlacement } from './windows.ts'
@@ -255,6 +255,8 @@ function epsilonFault(left: Layer, right: Layer, label: CauseLabel, usual?: numb
   const [a, b] = [stated ?? usual, right.attributes.epsilon]
   // float32 makes 9.999999747378752e-6 of 1e-5
   if (a === undefined || b === undefined || Math.abs(a - b) <= 1e-6 * Math.max(a, b)) return []
+  // TensorFlow's fused kernel takes nothing smaller, whatever it was told
+  if (label === 'bn-epsilon' && Math.abs(b - TENSORFLOW_FLOOR) < 1e-9 && a < b) return []
   const candidate = `epsilon ${formatEpsilon(b)} in the candidate`
   return stated !== undefined
     ? [{ label, confidence: 0.98, decides: true, detail: `${candidate}, ${formatEpsilon(a)} in the reference` }]
