@@ -11,7 +11,8 @@ const ROOMS: Readonly<Record<string, { imports: readonly string[]; outside?: rea
   formats: { imports: ['bytes', 'encoding', 'model', 'tensor'] },
   layers: { imports: ['bytes', 'encoding', 'model', 'tensor'] },
   onnx: { imports: ['bytes', 'encoding', 'model', 'tensor'] },
-  compare: { imports: ['encoding', 'layers', 'model', 'onnx', 'tensor'] },
+  evaluate: { imports: ['model', 'tensor'] },
+  compare: { imports: ['encoding', 'evaluate', 'layers', 'model', 'onnx', 'tensor'] },
   images: { imports: ['bytes', 'tensor'] },
   execute: {
     imports: ['bytes', 'encoding', 'model', 'onnx', 'tensor'],
@@ -27,6 +28,7 @@ const ROOMS: Readonly<Record<string, { imports: readonly string[]; outside?: rea
       'formats',
       'layers',
       'onnx',
+      'evaluate',
       'compare',
       'images',
       'execute',

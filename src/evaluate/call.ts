@@ -1,0 +1,120 @@
+import type { AttributeValue, Node } from '../model/graph.ts'
+import { DTYPES, type Dtype } from '../tensor/dtype.ts'
+import { NotCovered, type Numbers, require } from './numbers.ts'
+
+/** One call of an operator: its node, its inputs, and what it may cost. */
+export interface Call {
+  readonly node: Node
+  /** undefined for an optional input that is left out */
+  readonly inputs: readonly (Numbers | undefined)[]
+  /** version of the operator set of the node's domain */
+  readonly opset: number
+  /** how many multiply-adds, or steps of that size, the call may take */
+  readonly maxOperations: number
+  /** stored tensors that attributes refer to, by name */
+  readonly constants?: ReadonlyMap<string, Numbers>
+}
+
+/** All outputs in order; those that the node does not name may be left out at the end. */
+export type Operator = (call: Call) => readonly (Numbers | undefined)[]
+
+/** Operator names of one domain. */
+export type OperatorTable = Readonly<Record<string, Operator>>
+
+/** @throws {NotCovered} when `operations` are more than the call may take */
+export function charge({ maxOperations }: Call, operations: number): void {
+  require(operations <= maxOperations, `${operations} operations, more than ${maxOperations}`)
+}
+
+export function input({ inputs, node }: Call, index: number): Numbers {
+  const found = inputs[index]
+  require(found !== undefined, `${node.op} without input ${index}`)
+  return found
+}
+
+export function hasOutput({ node }: Call, index: number): boolean {
+  return (node.outputs[index] ?? '') !== ''
+}
+
+/** A whole number. */
+export function int({ node }: Call, name: string, standard: number): number {
+  return findInt(node, name) ?? standard
+}
+
+export function findInt(node: Node, name: string): number | undefined {
+  const value = node.attributes[name]
+  if (value === undefined) return undefined
+  if (typeof value === 'boolean') return value ? 1 : 0
+  require(typeof value === 'number' && Number.isInteger(value), `attribute ${name}`)
+  return value
+}
+
+/** A real number as the file stores it: 32 bits wide, also where the neutral form shows fewer digits. */
+export function real({ node }: Call, name: string, standard: number): number {
+  const value = node.attributes[name]
+  if (value === undefined) return Math.fround(standard)
+  require(typeof value === 'number', `attribute ${name}`)
+  return Math.fround(value)
+}
+
+export function text({ node }: Call, name: string, standard: string): string {
+  const value = node.attributes[name]
+  if (value === undefined) return standard
+  require(typeof value === 'string', `attribute ${name}`)
+  return value
+}
+
+/** A list of whole numbers; undefined when the attribute is absent. */
+export function findInts({ node }: Call, name: string): number[] | undefined {
+  const value = node.attributes[name]
+  if (value === undefined) return undefined
+  require(Array.isArray(value), `attribute ${name}`)
+  return value.map((item: AttributeValue) => {
+    require(typeof item === 'number', `attribute ${name}`)
+    return item
+  })
+}
+
+export function findReals(call: Call, name: string): number[] | undefined {
+  return findInts(call, name)?.map(Math.fround)
+}
+
+export function findTexts({ node }: Call, name: string): string[] | undefined {
+  const value = node.attributes[name]
+  if (value === undefined) return undefined
+  require(Array.isArray(value) && value.every((item) => typeof item === 'string'), `attribute ${name}`)
+  return value as string[]
+}
+
+/** A tensor attribute: written out, or a reference to a stored tensor. */
+export function findTensor({ node, constants }: Call, name: string): Numbers | undefined {
+  const value = node.attributes[name]
+  if (value === undefined || value === null) return undefined
+  require(typeof value === 'object' && !Array.isArray(value), `attribute ${name}`)
+  const record = value as { readonly [key: string]: AttributeValue }
+  if (typeof record.tensor === 'string') {
+    const stored = constants?.get(record.tensor)
+    require(stored !== undefined, `stored tensor ${record.tensor}`)
+    return stored
+  }
+  const { dtype, shape, values } = record
+  require(typeof dtype === 'string' && Object.hasOwn(DTYPES, dtype), `attribute ${name}`)
+  require(Array.isArray(shape) && Array.isArray(values), `attribute ${name}`)
+  const numbers = values.map((item) => {
+    require(typeof item === 'number', `attribute ${name}`)
+    return dtype === 'float32' ? Math.fround(item) : item
+  })
+  return {
+    shape: shape as number[],
+    values: Float64Array.from(numbers),
+    kind: kindOf(dtype as Dtype),
+    dtype: dtype as Dtype,
+  }
+}
+
+/** @throws {NotCovered} for complex numbers and text */
+export function kindOf(dtype: Dtype): Numbers['kind'] {
+  const { kind } = DTYPES[dtype]
+  if (kind === 'complex' || kind === 'string') throw new NotCovered(dtype)
+  return kind === 'uint' ? 'int' : kind
+}
