@@ -1,5 +1,8 @@
 import { z } from 'zod'
+import { accountedSchema } from './accounted.ts'
+import { agreementSchema } from './agreement.ts'
 import { finite } from './json.ts'
+import { causeSchema, pairingSchema, regionSchema } from './regions.ts'
 
 /** JSON of `modelwright compare --json`. Fields are only ever added; a change of meaning raises `schemaVersion`. */
 export const COMPARISON_SCHEMA_VERSION = 1
@@ -62,15 +65,6 @@ const divergence = z.object({
   detail: z.string().describe('one sentence for a person'),
 })
 
-const cause = z.object({
-  label: z.string().describe('one of the published vocabulary, e.g. bn-epsilon, padding, flatten-order'),
-  confidence: z.number().min(0).max(1),
-  proved: z.boolean().describe('whether the stated change reproduces the other side'),
-  detail: z.string(),
-  referenceLayer: z.string().nullable(),
-  candidateLayer: z.string().nullable(),
-})
-
 export const comparisonSchema = z.object({
   schemaVersion: z.literal(COMPARISON_SCHEMA_VERSION),
   verdict: z.enum(['match', 'mismatch', 'not-compared']),
@@ -98,7 +92,13 @@ export const comparisonSchema = z.object({
   outputs: z.array(output),
   values: z.array(valueRow).describe('every observed value of the reference, in order of execution'),
   firstDivergence: divergence.nullable(),
-  causes: z.array(cause).describe('most likely first'),
+  causes: z.array(causeSchema).describe('most likely first; those of each region stand there too'),
+  regions: z
+    .array(regionSchema)
+    .describe('stretches between paired values, replayed alone on the values of the reference, in its order'),
+  pairing: pairingSchema.nullable().describe('null where nothing ran'),
+  accounted: z.array(accountedSchema).describe('differences that modelwright.yaml expects'),
+  agreement: z.array(agreementSchema).describe('top classes, boxes, masks: beside the verdict, never part of it'),
   coverage: z.object({
     referenceTensors: z.number().describe('values observed in the reference where both ran, else its stored tensors'),
     compared: z.number(),

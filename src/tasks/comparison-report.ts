@@ -54,6 +54,10 @@ export function comparisonReport({ reference, candidate, digests, weights, behav
     values: (ran?.values ?? []).map(valueRow),
     firstDivergence,
     causes,
+    regions: [],
+    pairing: null,
+    accounted: [],
+    agreement: [],
     coverage: coverage(weights, ran?.values),
     notCompared: notCompared(behaviour, weights),
     notes: [
