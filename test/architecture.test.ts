@@ -8,7 +8,7 @@ const ROOMS: Readonly<Record<string, { imports: readonly string[]; outside?: rea
   tensor: { imports: ['bytes'] },
   encoding: { imports: ['bytes', 'tensor'], outside: ['node:zlib', 'yauzl'] },
   model: { imports: ['bytes', 'encoding', 'tensor'] },
-  formats: { imports: ['bytes', 'encoding', 'model', 'tensor'] },
+  formats: { imports: ['bytes', 'encoding', 'model', 'onnx', 'tensor'] },
   layers: { imports: ['bytes', 'encoding', 'model', 'tensor'] },
   onnx: { imports: ['bytes', 'encoding', 'model', 'tensor'] },
   evaluate: { imports: ['model', 'tensor'] },
@@ -19,6 +19,10 @@ const ROOMS: Readonly<Record<string, { imports: readonly string[]; outside?: rea
     outside: ['node:worker_threads', 'onnxruntime-node', 'tsx/esm/api'],
   },
   report: { imports: ['encoding', 'model', 'tensor', 'layers', 'compare'], outside: ['zod', 'picocolors'] },
+  writers: {
+    imports: ['bytes', 'encoding', 'tensor', 'model', 'formats', 'transfer'],
+    outside: ['node:zlib'],
+  },
   tasks: {
     imports: [
       'bytes',

@@ -1,9 +1,21 @@
 import type { Dtype } from '../tensor/dtype.ts'
 
-/** What the session asks its worker thread, and what comes back. Plain data: it crosses a thread border. */
+/** What a worker thread is asked, and what comes back. Plain data: it crosses a thread border. */
 export type WorkerRequest =
-  | { readonly kind: 'open'; readonly model: Uint8Array; readonly externalFolder?: string; readonly threads: number }
-  | { readonly kind: 'run'; readonly feeds: readonly WireValue[]; readonly fetches: readonly string[] }
+  | {
+      readonly kind: 'open'
+      readonly session: number
+      readonly model: Uint8Array
+      readonly externalFolder?: string
+      readonly threads: number
+    }
+  | {
+      readonly kind: 'run'
+      readonly session: number
+      readonly feeds: readonly WireValue[]
+      readonly fetches: readonly string[]
+    }
+  | { readonly kind: 'release'; readonly session: number }
 
 export type WorkerReply =
   | {
@@ -13,6 +25,7 @@ export type WorkerReply =
       readonly version: string
     }
   | { readonly kind: 'ran'; readonly values: readonly WireValue[] }
+  | { readonly kind: 'released' }
   | { readonly kind: 'failed'; readonly code: 'MISSING_PEER' | 'CANNOT_RUN'; readonly message: string }
 
 export interface WireInput {

@@ -1,7 +1,6 @@
-import { Worker } from 'node:worker_threads'
-import { ToolError } from '../errors.ts'
 import type { ArrayValue } from '../tensor/array-value.ts'
-import type { WireInput, WireValue, WorkerReply, WorkerRequest } from './protocol.ts'
+import type { WireInput, WireValue } from './protocol.ts'
+import { startThread } from './thread.ts'
 
 /** A model loaded in ONNX Runtime, in a thread of its own. */
 export interface Session {
@@ -31,90 +30,40 @@ export async function openSession(
   model: Uint8Array,
   options: { externalFolder?: string; threads?: number } = {},
 ): Promise<Session> {
-  const worker = startWorker()
-  let answered: Promise<unknown> = Promise.resolve()
-  const ask = (request: WorkerRequest) => {
-    const reply = exchange(worker, request)
-    answered = reply.catch(() => undefined)
-    return reply
-  }
-  // Ending the thread while the runtime works in it aborts the whole process (Napi::Error, no JavaScript sees it).
-  const close = async () => {
-    await answered
-    await worker.terminate()
-  }
+  const { externalFolder, threads = 1 } = options
+  const thread = startThread()
   try {
-    const opened = await ask({
-      kind: 'open',
-      model,
-      threads: options.threads ?? 1,
-      ...(options.externalFolder === undefined ? {} : { externalFolder: options.externalFolder }),
-    })
-    if (opened.kind !== 'opened') throw unexpected(opened)
+    const { inputs, outputs, version } = await thread.ask(
+      { kind: 'open', session: 0, model, threads, ...(externalFolder === undefined ? {} : { externalFolder }) },
+      'opened',
+    )
     return {
-      inputs: opened.inputs,
-      outputs: opened.outputs,
-      version: opened.version,
+      inputs,
+      outputs,
+      version,
       async run(feeds, fetches) {
-        const wire = [...feeds].map(([name, value]): WireValue => ({ name, ...value }))
-        const ran = await ask({ kind: 'run', feeds: wire, fetches })
-        if (ran.kind !== 'ran') throw unexpected(ran)
-        return new Map(ran.values.map(({ name, dtype, shape, bytes }) => [name, { dtype, shape, bytes }]))
+        const ran = await thread.ask({ kind: 'run', session: 0, feeds: toWire(feeds), fetches }, 'ran')
+        return fromWire(ran.values)
       },
-      close,
+      close: () => thread.close(),
     }
   } catch (error) {
-    await close()
+    await thread.close()
     throw error
   }
 }
 
-function startWorker(): Worker {
-  const here = import.meta.url
-  if (!here.endsWith('.ts')) return new Worker(new URL('./worker.js', here))
-  // From source (tests, scripts) the worker is TypeScript, which threads do not load by themselves on Node 20.
-  const file = JSON.stringify(new URL('./worker.ts', here).href)
-  return new Worker(`import('tsx/esm/api').then(({ tsImport }) => tsImport(${file}, ${file}))`, { eval: true })
+/** Values for the journey to the thread, each with just its own memory: a view would take the whole buffer along. */
+export function toWire(values: ReadonlyMap<string, ArrayValue>): WireValue[] {
+  return [...values].map(([name, { dtype, shape, bytes }]) => ({
+    name,
+    dtype,
+    shape,
+    bytes: bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice(),
+  }))
 }
 
-function exchange(worker: Worker, request: WorkerRequest): Promise<WorkerReply> {
-  return new Promise((resolve, reject) => {
-    const done = () => {
-      worker.off('message', onMessage)
-      worker.off('error', onError)
-      worker.off('exit', onExit)
-    }
-    const onMessage = (reply: WorkerReply) => {
-      done()
-      if (reply.kind === 'failed') reject(failure(reply))
-      else resolve(reply)
-    }
-    const onError = (error: Error) => {
-      done()
-      reject(error)
-    }
-    const onExit = (code: number) => {
-      done()
-      reject(new ToolError('CANNOT_RUN', `ONNX Runtime ended with exit code ${code}: it may have run out of memory`))
-    }
-    worker.on('message', onMessage)
-    worker.on('error', onError)
-    worker.on('exit', onExit)
-    worker.postMessage(request)
-  })
-}
-
-function failure({ code, message }: Extract<WorkerReply, { kind: 'failed' }>): ToolError {
-  if (code === 'MISSING_PEER') {
-    return new ToolError(
-      code,
-      'comparing behaviour runs both models and needs onnxruntime-node, which is not installed: ' +
-        'ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node. inspect and the comparison of weights work without it.',
-    )
-  }
-  return new ToolError(code, `ONNX Runtime: ${message}`)
-}
-
-function unexpected(reply: WorkerReply): ToolError {
-  return new ToolError('CANNOT_RUN', `ONNX Runtime thread answered "${reply.kind}"`)
+/** Values as they came back, by name. */
+export function fromWire(values: readonly WireValue[]): Map<string, ArrayValue> {
+  return new Map(values.map(({ name, dtype, shape, bytes }) => [name, { dtype, shape, bytes }]))
 }

@@ -8,43 +8,67 @@ import type { WireValue, WorkerReply, WorkerRequest } from './protocol.ts'
  * so it must not be the one that draws progress and hears Ctrl-C.
  */
 let runtime: typeof import('onnxruntime-node') | undefined
-let session: InferenceSession | undefined
+const sessions = new Map<number, InferenceSession>()
+/** requests are taken one after the other, in the order in which they come */
+let turn: Promise<void> = Promise.resolve()
 
 parentPort?.on('message', (request: WorkerRequest) => {
-  answer(request)
-    .catch((error: Error & { code?: string }): WorkerReply => {
+  turn = turn.then(async () => {
+    const reply = await answer(request).catch((error: Error & { code?: string }): WorkerReply => {
       const missing = error.code === 'ERR_MODULE_NOT_FOUND' || error.code === 'MODULE_NOT_FOUND'
       return { kind: 'failed', code: missing ? 'MISSING_PEER' : 'CANNOT_RUN', message: error.message }
     })
-    .then((reply) => parentPort?.postMessage(reply))
+    parentPort?.postMessage(
+      reply,
+      reply.kind === 'ran' ? reply.values.map(({ bytes }) => bytes.buffer as ArrayBuffer) : [],
+    )
+  })
 })
 
 async function answer(request: WorkerRequest): Promise<WorkerReply> {
   runtime ??= await import('onnxruntime-node')
-  if (request.kind === 'open') {
-    session = await runtime.InferenceSession.create(request.model, {
-      graphOptimizationLevel: 'disabled',
-      intraOpNumThreads: request.threads,
-      interOpNumThreads: 1,
-      logSeverityLevel: 4,
-      ...(request.externalFolder === undefined
-        ? {}
-        : { extra: { session: { model_external_initializers_file_folder_path: request.externalFolder } } }),
-    })
-    const inputs = session.inputMetadata.map((input) =>
-      input.isTensor
-        ? { name: input.name, dtype: input.type, shape: [...input.shape] }
-        : { name: input.name, dtype: 'not a tensor', shape: [] },
-    )
-    return {
-      kind: 'opened',
-      inputs,
-      outputs: [...session.outputNames],
-      version: runtime.env.versions.node ?? 'unknown',
+  switch (request.kind) {
+    case 'open':
+      return open(runtime, request)
+    case 'run':
+      return run(runtime, request)
+    case 'release': {
+      const session = sessions.get(request.session)
+      sessions.delete(request.session)
+      await session?.release()
+      return { kind: 'released' }
     }
   }
+}
+
+async function open(
+  ort: typeof import('onnxruntime-node'),
+  request: Extract<WorkerRequest, { kind: 'open' }>,
+): Promise<WorkerReply> {
+  const session = await ort.InferenceSession.create(request.model, {
+    graphOptimizationLevel: 'disabled',
+    intraOpNumThreads: request.threads,
+    interOpNumThreads: 1,
+    logSeverityLevel: 4,
+    ...(request.externalFolder === undefined
+      ? {}
+      : { extra: { session: { model_external_initializers_file_folder_path: request.externalFolder } } }),
+  })
+  sessions.set(request.session, session)
+  const inputs = session.inputMetadata.map((input) =>
+    input.isTensor
+      ? { name: input.name, dtype: input.type, shape: [...input.shape] }
+      : { name: input.name, dtype: 'not a tensor', shape: [] },
+  )
+  return { kind: 'opened', inputs, outputs: [...session.outputNames], version: ort.env.versions.node ?? 'unknown' }
+}
+
+async function run(
+  ort: typeof import('onnxruntime-node'),
+  request: Extract<WorkerRequest, { kind: 'run' }>,
+): Promise<WorkerReply> {
+  const session = sessions.get(request.session)
   if (session === undefined) throw new Error('no session is open')
-  const ort = runtime
   const feeds = Object.fromEntries(request.feeds.map((value) => [value.name, toTensor(ort, value)]))
   const results = await session.run(feeds, [...request.fetches])
   const values = request.fetches.flatMap((name) => {
@@ -60,7 +84,8 @@ function toTensor(ort: typeof import('onnxruntime-node'), value: WireValue): Ten
 }
 
 function typedArray({ dtype, bytes }: WireValue): ArrayBufferView {
-  const buffer = bytes.slice().buffer
+  // What crossed the thread border starts at the beginning of its own memory.
+  const { buffer } = bytes.byteOffset === 0 && bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice()
   switch (dtype) {
     case 'float32':
       return new Float32Array(buffer)

@@ -1,0 +1,150 @@
+import type { Fragment, OnnxProgram } from '../onnx/program.ts'
+import { fragmentBytes } from '../onnx/write-fragment.ts'
+import type { ArrayValue } from '../tensor/array-value.ts'
+import { readTensor } from '../tensor/tensor.ts'
+import { fragmentKeys } from './fragment-key.ts'
+import { fromWire, toWire } from './session.ts'
+import { startThread, type Thread } from './thread.ts'
+
+/** Runs parts of programs; holds threads and loaded sessions until it is closed. */
+export interface FragmentRunner {
+  /**
+   * Runs a fragment on several feeds, graph optimisation off.
+   *
+   * @param feeds one map per run; values that the fragment does not take are left alone
+   * @returns one map per run, the fragment's outputs by name
+   * @throws {ToolError} CANNOT_RUN with the runtime's reason, or naming values that come from nowhere; MISSING_PEER
+   */
+  run(
+    program: OnnxProgram,
+    fragment: Fragment,
+    feeds: readonly ReadonlyMap<string, ArrayValue>[],
+  ): Promise<readonly ReadonlyMap<string, ArrayValue>[]>
+  /** Waits for the runtime where it works (nothing can interrupt it), then ends the threads. */
+  close(): Promise<void>
+}
+
+export interface RunnerOptions {
+  /** threads that run fragments side by side; default 1 */
+  readonly workers?: number
+  /** of the runtime within one operator; default 1, with which repeated runs are equal bit by bit */
+  readonly threads?: number
+  /** what is asked after its abortion, or waits for its turn then, is rejected with its reason */
+  readonly signal?: AbortSignal
+}
+
+/** Sessions stay loaded up to this number and size of models per thread: a search runs the same fragment again. */
+const MAX_SESSIONS = 16
+const MAX_SESSION_BYTES = 256 * 2 ** 20
+
+interface Loaded {
+  readonly id: number
+  readonly bytes: number
+}
+
+interface Seat {
+  readonly thread: Thread
+  /** least recently used first */
+  readonly sessions: Map<string, Loaded>
+  /** one fragment after the other, so that none is released while it is about to run */
+  turn: Promise<unknown>
+  waiting: number
+}
+
+/** A runner. Its threads are started when first needed. */
+export function openFragmentRunner({ workers = 1, threads = 1, signal }: RunnerOptions = {}): FragmentRunner {
+  const seats: Seat[] = []
+  const keyOf = fragmentKeys()
+  let sessions = 0
+  const seatFor = (key: string): Seat => {
+    const loaded = seats.find((seat) => seat.sessions.has(key) && seat.waiting === 0)
+    const free = loaded ?? seats.find(({ waiting }) => waiting === 0)
+    if (free) return free
+    if (seats.length < workers) {
+      const seat: Seat = { thread: startThread(), sessions: new Map(), turn: Promise.resolve(), waiting: 0 }
+      seats.push(seat)
+      return seat
+    }
+    return seats.reduce((least, seat) => (seat.waiting < least.waiting ? seat : least))
+  }
+  return {
+    async run(program, fragment, feeds) {
+      signal?.throwIfAborted()
+      const given = new Set(fragment.inputs.map(({ name }) => name))
+      const made = new Set(fragment.nodes.flatMap((node) => node.outputs ?? ('from' in node ? node.from.outputs : [])))
+      const direct = fragment.outputs.filter((name) => !made.has(name))
+      const computed: Fragment = { ...fragment, outputs: fragment.outputs.filter((name) => made.has(name)) }
+      const constants = new Map<string, ArrayValue>()
+      for (const name of direct) {
+        const value = given.has(name) ? undefined : await constantValue(program, fragment, name)
+        if (value) constants.set(name, value)
+      }
+      const taken = feeds.map((feed) => new Map([...feed].filter(([name]) => given.has(name))))
+      const runs = computed.outputs.length === 0 ? feeds.map(() => new Map()) : await compute(program, computed, taken)
+      return runs.map((values, index) => {
+        for (const name of direct) {
+          const value = constants.get(name) ?? feeds[index]!.get(name)
+          if (value) values.set(name, value)
+        }
+        return values
+      })
+    },
+    async close() {
+      await Promise.all(seats.splice(0).map(({ thread }) => thread.close()))
+    },
+  }
+
+  async function compute(
+    program: OnnxProgram,
+    fragment: Fragment,
+    feeds: readonly ReadonlyMap<string, ArrayValue>[],
+  ): Promise<Map<string, ArrayValue>[]> {
+    const key = keyOf(program, fragment)
+    const seat = seatFor(key)
+    seat.waiting++
+    const work = seat.turn.then(async () => {
+      signal?.throwIfAborted()
+      const session = await load(seat, key, program, fragment)
+      const runs: Map<string, ArrayValue>[] = []
+      for (const feed of feeds) {
+        signal?.throwIfAborted()
+        const request = { kind: 'run', session, feeds: toWire(feed), fetches: fragment.outputs } as const
+        runs.push(fromWire((await seat.thread.ask(request, 'ran')).values))
+      }
+      return runs
+    })
+    seat.turn = work.catch(() => undefined).then(() => seat.waiting--)
+    return work
+  }
+
+  async function load(seat: Seat, key: string, program: OnnxProgram, fragment: Fragment): Promise<number> {
+    const known = seat.sessions.get(key)
+    if (known) {
+      seat.sessions.delete(key)
+      seat.sessions.set(key, known)
+      return known.id
+    }
+    const model = await fragmentBytes(program, fragment)
+    const made: Loaded = { id: sessions++, bytes: model.length }
+    await makeRoom(seat, made.bytes)
+    await seat.thread.ask({ kind: 'open', session: made.id, model, threads }, 'opened', [model.buffer])
+    seat.sessions.set(key, made)
+    return made.id
+  }
+}
+
+async function makeRoom({ sessions, thread }: Seat, bytes: number): Promise<void> {
+  const used = () => [...sessions.values()].reduce((sum, session) => sum + session.bytes, bytes)
+  for (const [key, { id }] of sessions) {
+    if (sessions.size < MAX_SESSIONS && used() <= MAX_SESSION_BYTES) return
+    sessions.delete(key)
+    await thread.ask({ kind: 'release', session: id }, 'released')
+  }
+}
+
+async function constantValue(program: OnnxProgram, fragment: Fragment, name: string): Promise<ArrayValue | undefined> {
+  const own = fragment.constants?.get(name)
+  if (own) return own
+  const stored = program.constants.get(name)
+  return stored && { dtype: stored.dtype, shape: stored.shape, bytes: await readTensor(stored) }
+}
