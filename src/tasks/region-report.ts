@@ -50,7 +50,7 @@ const pair = ({ reference, candidate, layout, found, confidence }: RegionPair) =
   confidence,
 })
 
-const node = ({ name, op }: Node) => ({ name: name ?? '', op })
+const node = ({ name, op }: Node) => ({ name, op })
 
 /** A proved cause in the published form, at the layers where its region ends. */
 function causeReport(
