@@ -19,10 +19,7 @@ const ROOMS: Readonly<Record<string, { imports: readonly string[]; outside?: rea
     outside: ['node:worker_threads', 'onnxruntime-node', 'tsx/esm/api'],
   },
   report: { imports: ['encoding', 'model', 'tensor', 'layers', 'compare'], outside: ['zod', 'picocolors'] },
-  writers: {
-    imports: ['bytes', 'encoding', 'tensor', 'model', 'formats', 'transfer'],
-    outside: ['node:zlib'],
-  },
+  writers: { imports: ['bytes', 'encoding', 'tensor', 'model', 'formats', 'transfer'] },
   tasks: {
     imports: [
       'bytes',
@@ -39,7 +36,7 @@ const ROOMS: Readonly<Record<string, { imports: readonly string[]; outside?: rea
       'report',
     ],
   },
-  host: { imports: ['bytes', 'formats', 'model', 'tensor', 'images'], outside: ['node:', 'sharp'] },
+  host: { imports: ['bytes', 'formats', 'model', 'tensor', 'images', 'writers'], outside: ['node:', 'sharp'] },
   cli: { imports: ['bytes', 'model', 'tensor', 'tasks', 'report', 'host'], outside: ['node:', 'picocolors'] },
 }
 

@@ -13,7 +13,7 @@ export async function writeWholeFile(path: string, content: string | Uint8Array)
     await rename(temporary, path)
   } catch (cause) {
     await rm(temporary, { force: true })
-    throw new ToolError('CANNOT_WRITE', `${path}: cannot write: ${reason(cause as NodeJS.ErrnoException)}`, { cause })
+    throw writeFailure(path, cause)
   }
 }
 
@@ -29,8 +29,13 @@ export async function checkWritable(path: string): Promise<void> {
     if (!(await stat(folder)).isDirectory()) throw Object.assign(new Error(), { code: 'ENOTDIR' })
     await access(folder, constants.W_OK)
   } catch (cause) {
-    throw new ToolError('CANNOT_WRITE', `${path}: cannot write: ${reason(cause as NodeJS.ErrnoException)}`, { cause })
+    throw writeFailure(path, cause)
   }
+}
+
+/** A refusal of the system as a sentence that says what to do. */
+export function writeFailure(path: string, cause: unknown): ToolError {
+  return new ToolError('CANNOT_WRITE', `${path}: cannot write: ${reason(cause as NodeJS.ErrnoException)}`, { cause })
 }
 
 function reason({ code, message }: NodeJS.ErrnoException): string {
@@ -44,6 +49,8 @@ function reason({ code, message }: NodeJS.ErrnoException): string {
     case 'EPERM':
     case 'EROFS':
       return 'the system does not permit it. Give a path in a folder of yours.'
+    case 'ENOSPC':
+      return 'the disk is full.'
     default:
       return message
   }

@@ -13,6 +13,8 @@ export interface TensorStorage {
   readonly key?: string
   /** strides in elements, where the tensor is a view other than C-contiguous */
   readonly strides?: readonly number[]
+  /** bytes per number that are stored in the other order (big-endian); absent where they are as in the stream */
+  readonly swapUnit?: number
 }
 
 /**

@@ -119,6 +119,7 @@ function tensorOf(part: Part, array: NumpyArray, role: TensorRole): Tensor {
         ? { byteOffset: storage.byteOffset + offset - array.offset, byteLength: bytes }
         : {}),
       ...(contiguous ? {} : { strides: part.strides.map((stride) => stride / type.itemBytes) }),
+      ...(type.swapUnit > 1 ? { swapUnit: type.swapUnit } : {}),
     },
     async *stream() {
       for await (const chunk of streamStrided(await array.open(), layout)) yield swapBytes(chunk, type.swapUnit)

@@ -81,6 +81,8 @@ async function defineTensor(
 ): Promise<Tensor> {
   const { path, header, range, address } = dataset
   const own = header.space.kind === 'null' ? [0] : header.space.shape
+  const numbers = header.type.kind === 'array' ? header.type.base : header.type
+  const swapUnit = numbers.kind === 'number' ? numbers.swap : 0
   return {
     name: path,
     dtype,
@@ -91,6 +93,7 @@ async function defineTensor(
       file: source,
       key: `${source}@${address}`,
       ...(range ? { byteOffset: range.offset, byteLength: range.length } : {}),
+      ...(swapUnit > 1 ? { swapUnit } : {}),
     },
     stream: () => dataset.stream(),
   }

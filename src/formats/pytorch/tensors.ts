@@ -149,6 +149,7 @@ export class TensorMaker {
           ? { byteOffset: stored.byteOffset + start, byteLength: bytes }
           : {}),
         ...(contiguous ? {} : { strides: found.strides }),
+        ...(swapUnit > 1 ? { swapUnit } : {}),
       },
       ...(quantization ? { quantization } : {}),
       async *stream() {

@@ -1,0 +1,70 @@
+import type { Limits } from '../bytes/limits.ts'
+import { ToolError } from '../errors.ts'
+import { FORMATS } from '../formats/registry.ts'
+import type { Model } from '../model/model.ts'
+import type { FilledTensor } from '../transfer/plan.ts'
+import { copyWithValues } from './copy.ts'
+import { npzFile } from './npz.ts'
+import type { Output } from './output.ts'
+import { weightsOf } from './output-tensor.ts'
+import { safetensorsFile } from './safetensors.ts'
+
+/** What is to be written. */
+export interface OutputRequest {
+  /** gives the layout: names, types, shapes, and the files that are copied */
+  readonly target: Model
+  /** new values; every other tensor keeps its own */
+  readonly filled: readonly FilledTensor[]
+  /** path that the user gave; its ending says which format */
+  readonly out: string
+  readonly limits: Limits
+}
+
+/**
+ * Plans the files of a transfer; nothing is written yet, though places are checked against the target's bytes.
+ *
+ * An output named like the target's format is the target itself with other values. One that ends in `.safetensors` or
+ * `.npz` is a new file with the target's weights, under its names and in its layouts.
+ *
+ * @throws {ToolError} NOT_WRITABLE saying what can be written instead; TIED_TENSORS
+ */
+export async function planOutput({ target, filled, out, limits }: OutputRequest): Promise<Output> {
+  const name = out.toLowerCase()
+  if (isLikeTarget(name, target)) {
+    const files = await copyWithValues(target, filled, limits)
+    return { format: target.format, kind: 'copy', isFolder: false, files }
+  }
+  const writer = FRESH.find(({ ending }) => name.endsWith(ending))
+  if (writer === undefined) throw unknownEnding(out, target)
+  const file = writer.write(weightsOf(target, filled))
+  return { format: writer.format, kind: 'fresh', isFolder: false, files: [file] }
+}
+
+const FRESH = [
+  {
+    ending: '.safetensors',
+    format: 'safetensors',
+    // what PyTorch's loaders ask for; other frameworks do not look
+    write: (tensors: Parameters<typeof npzFile>[0]) => safetensorsFile(tensors, { format: 'pt' }),
+  },
+  { ending: '.npz', format: 'npz', write: npzFile },
+] as const
+
+function isLikeTarget(name: string, target: Model): boolean {
+  const own = ending(target.files[0]!.name.toLowerCase())
+  const usual = FORMATS.find(({ id }) => id === target.format)?.extensions ?? []
+  return (own !== '' && name.endsWith(own)) || usual.some((extension) => name.endsWith(extension))
+}
+
+function ending(name: string): string {
+  return /\.[^./\\]+$/.exec(name)?.[0] ?? ''
+}
+
+function unknownEnding(out: string, target: Model): ToolError {
+  const own = ending(target.files[0]!.name)
+  const choices = [...(own === '' ? [] : [`${own} (the target with new values)`]), '.safetensors', '.npz']
+  return new ToolError(
+    'NOT_WRITABLE',
+    `${out}: cannot tell what to write from its name: end it in ${choices.join(', ')}`,
+  )
+}
