@@ -1,4 +1,4 @@
-import { layoutsBetween } from '../compare/behaviour/pair-values.ts'
+import { layoutsBetween } from '../compare/behaviour/layout.ts'
 import type { Recording } from '../compare/behaviour/recording.ts'
 import { dependentValues } from '../compare/behaviour/recording.ts'
 import { generateInput, type InputSpec, type ProbeKind, resolveShape } from '../compare/probe-inputs.ts'

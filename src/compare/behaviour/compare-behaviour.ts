@@ -1,7 +1,8 @@
 import { type Distance, distance } from '../distance.ts'
-import { type Divergence, findDivergence, leftover } from './divergence.ts'
+import { type Divergence, findDivergence, leftover, openSearch } from './divergence.ts'
 import { explainDivergence, type ValueCause } from './explain.ts'
-import { layoutsBetween, pairValues, reorder, type Tolerance, type ValuePair } from './pair-values.ts'
+import { layoutsBetween, reorder } from './layout.ts'
+import { pairValues, type Tolerance, type ValuePair } from './pair-values.ts'
 import { type Recording, type Side, sideOf } from './recording.ts'
 import type { Anchor } from './search.ts'
 
@@ -84,12 +85,15 @@ export function compareBehaviour(
 ): BehaviourComparison {
   const reference = sideOf(referenceRecording)
   const candidate = sideOf(candidateRecording)
-  const pairs = pairValues(reference, candidate, tolerance)
+  const pairing = pairValues(reference, candidate, tolerance)
+  const { pairs } = pairing
   const notCompared: { what: string; reason: string }[] = []
   const outputs = compareOutputs(reference, candidate, pairs, tolerance, notCompared)
   const differing = outputs.filter(({ status }) => status !== 'equal')
   const divergence =
-    differing.length === 0 ? undefined : findDivergence(reference, candidate, pairs, anchors, differing)
+    differing.length === 0
+      ? undefined
+      : findDivergence(openSearch(reference, candidate, pairing, anchors), differing)
   const causes = divergence === undefined ? [] : explainDivergence(reference, candidate, pairs, divergence)
   const values = valueResults(reference, pairs, divergence, tolerance)
   const judged = outputs.filter(({ candidate: partner }) => partner !== undefined)

@@ -1,7 +1,7 @@
 import type { Node } from '../../model/graph.ts'
-import { type Distance, distance } from '../distance.ts'
+import type { Distance } from '../distance.ts'
 import { findInsertion, findInsertionBeforeOutput, type Insertion } from './insertion.ts'
-import { flattenedLayout, layoutsBetween, reorder, type ValuePair } from './pair-values.ts'
+import { nearestUnder, type Pairing } from './pair-values.ts'
 import type { Side } from './recording.ts'
 import { type Anchor, anchoredPlace, type Search } from './search.ts'
 
@@ -52,47 +52,88 @@ export function leftover(side: Side, paired: ReadonlySet<string>): Leftover {
 /** Operators that only move values: what they give corresponds to what they take. */
 const MOVES = new Set(['Transpose', 'Identity', 'Squeeze', 'Unsqueeze', 'Dropout', 'Cast'])
 
+/** A place where the computations may part, and what to feed instead to see whether what follows agrees again. */
+export interface Attempt {
+  readonly divergence: Divergence
+  /** values that stand for each other behind the difference */
+  readonly end: { readonly reference: string; readonly candidate: string }
+  /**
+   * - `replace`: the candidate's value at the end is the reference's
+   * - `skip`: what inserted operators make is what they take
+   * - `supply`: the operator at the end takes the result of the one that is left out
+   */
+  readonly kind: 'replace' | 'skip' | 'supply'
+}
+
+/** All that the search for places looks at. */
+export function openSearch(
+  reference: Side,
+  candidate: Side,
+  pairing: Pairing,
+  anchors: readonly Anchor[] = [],
+): Search & { readonly unexplained: readonly string[] } {
+  const partners = partnersOf(candidate, pairing)
+  return {
+    reference,
+    candidate,
+    pairs: pairing.pairs,
+    partners,
+    open: new Set(leftover(reference, new Set(pairing.pairs.keys())).unexplained),
+    // a folded layer corresponds to a convolution and to its BatchNorm: the first of them is meant, so it is set last
+    anchors: new Map([...anchors].reverse().map((anchor) => [anchor.candidateNode, anchor])),
+    unexplained: leftover(candidate, new Set(partners.keys())).unexplained,
+  }
+}
+
 /**
  * The place where the two computations part: the candidate's first unexplained value and the reference's value that
  * corresponds to it, found by name, then by operator, paired inputs and nearness of values. Where the candidate leaves
  * an operator out, the place is that operator's result, and the candidate's value is what stands in its stead.
  */
 export function findDivergence(
-  reference: Side,
-  candidate: Side,
-  pairs: ReadonlyMap<string, ValuePair>,
-  anchors: readonly Anchor[] = [],
+  search: Search & { readonly unexplained: readonly string[] },
   differing: readonly DifferingOutput[] = [],
 ): Divergence | undefined {
-  const partners = partnersOf(candidate, pairs)
-  const fromReference = leftover(reference, new Set(pairs.keys())).unexplained
-  const fromCandidate = leftover(candidate, new Set(partners.keys())).unexplained
-  const [first] = fromReference
-  const search: Search = {
-    reference,
-    candidate,
-    pairs,
-    partners,
-    open: new Set(fromReference),
-    // a folded layer corresponds to a convolution and to its BatchNorm: the first of them is meant, so it is set last
-    anchors: new Map([...anchors].reverse().map((anchor) => [anchor.candidateNode, anchor])),
-  }
+  const [first] = search.open
   if (first === undefined) return behindEverything(search, differing)
-  for (const other of frontier(candidate, fromCandidate)) {
-    const node = candidate.producer.get(other)
-    const known = anchoredPlace(search, node)
-    if (known === undefined && !isNamesake(search, other)) {
-      const added = findInsertion(search, other)
-      if (added) return { ...divergence(search, added.reference, added.candidate), inserted: added.insertion }
-    }
-    const name = known?.name ?? counterpart(search, other)
-    if (name === undefined) continue
-    const omitted = omission(search, known?.node ?? reference.producer.get(name), other)
-    if (omitted) return divergence(search, omitted.reference, omitted.candidate)
-    const { leftOut } = known ?? {}
-    return { ...divergence(search, name, other), ...(leftOut ? { leftOut } : {}) }
+  for (const other of frontier(search.candidate, search.unexplained)) {
+    const [attempt] = attemptsAt(search, other)
+    if (attempt) return attempt.divergence
   }
   return divergence(search, first, differing.find(({ reference: name }) => name === first)?.candidate)
+}
+
+/** What the candidate's unexplained value may stand for, most likely first. */
+export function attemptsAt(search: Search, other: string): Attempt[] {
+  const { reference, candidate } = search
+  const node = candidate.producer.get(other)
+  const known = anchoredPlace(search, node)
+  const attempts: Attempt[] = []
+  if (known === undefined && !isNamesake(search, other)) {
+    const added = findInsertion(search, other)
+    if (added) {
+      const end = { reference: added.reference, candidate: added.candidate }
+      const found = { ...divergence(search, added.reference, added.candidate), inserted: added.insertion }
+      attempts.push({ divergence: found, end, kind: 'skip' })
+    }
+  }
+  const names = known ? [known.name] : []
+  for (const name of [...names, ...counterparts(search, other)]) {
+    if (attempts.some(({ kind, end }) => kind === 'replace' && end.reference === name)) continue
+    const first = attempts.every(({ kind }) => kind === 'skip')
+    const end = { reference: name, candidate: other }
+    const maker = first && known ? known.node : reference.producer.get(name)
+    const omitted = first ? omission(search, maker, other) : undefined
+    if (omitted)
+      attempts.push({ divergence: divergence(search, omitted.reference, omitted.candidate), end, kind: 'supply' })
+    const leftOut = name === known?.name ? known.leftOut : undefined
+    attempts.push({
+      divergence: { ...divergence(search, name, other), ...(leftOut ? { leftOut } : {}) },
+      end,
+      kind: 'replace',
+    })
+  }
+  return attempts
 }
 
 /** An output of the reference and the one it was compared with. */
@@ -110,8 +151,8 @@ function behindEverything(search: Search, differing: readonly DifferingOutput[])
 }
 
 /** Candidate value -> reference value; a value that is only moved keeps its partner. */
-function partnersOf(candidate: Side, pairs: ReadonlyMap<string, ValuePair>): Map<string, string> {
-  const partners = new Map([...pairs.values()].map((pair) => [pair.candidate, pair.reference]))
+function partnersOf(candidate: Side, pairing: Pairing): Map<string, string> {
+  const partners = new Map([...pairing.partners].map(([name, { reference }]) => [name, reference]))
   for (const name of candidate.order) {
     const node = candidate.producer.get(name)
     const source = node === undefined || !MOVES.has(node.op) ? undefined : partners.get(node.inputs[0] ?? '')
@@ -121,7 +162,7 @@ function partnersOf(candidate: Side, pairs: ReadonlyMap<string, ValuePair>): Map
 }
 
 /** Unexplained values whose inputs are all settled: where a difference can begin. In order of execution. */
-function frontier(side: Side, unexplained: readonly string[]): string[] {
+export function frontier(side: Side, unexplained: readonly string[]): string[] {
   const open = new Set(unexplained)
   return unexplained.filter((name) => (side.producer.get(name)?.inputs ?? []).every((input) => !open.has(input)))
 }
@@ -129,22 +170,22 @@ function frontier(side: Side, unexplained: readonly string[]): string[] {
 const isNamesake = ({ reference, candidate, open }: Search, other: string) =>
   open.has(other) && reference.producer.get(other)?.op === candidate.producer.get(other)?.op
 
-function counterpart(search: Search, other: string): string | undefined {
+/** Open values of the reference that a value of the candidate may stand for, most likely first. */
+function counterparts(search: Search, other: string): string[] {
   const { reference, candidate, open, partners } = search
   const node = candidate.producer.get(other)
-  if (isNamesake(search, other)) return other
   const inputs = (node?.inputs ?? []).flatMap((input) => partners.get(input) ?? [])
   const size = candidate.numbers(other, 0).length
-  let best: { name: string; cost: number } | undefined
+  const found: { name: string; cost: number }[] = []
   for (const [depth, name] of downstream(reference, inputs, open)) {
     const sameOp = reference.producer.get(name)?.op === node?.op
     const gap = reference.numbers(name, 0).length === size ? nearest(search, name, other)?.relL2 : undefined
     if (gap === undefined && !sameOp) continue
     // A value of another size is the counterpart only if the operator is the same and nothing nearer is found.
-    const cost = Math.min(gap ?? 3, 3) + (sameOp ? 0 : 0.5) + depth * 0.05
-    if (best === undefined || cost < best.cost) best = { name, cost }
+    found.push({ name, cost: Math.min(gap ?? 3, 3) + (sameOp ? 0 : 0.5) + depth * 0.05 })
   }
-  return best?.name
+  const ranked = found.sort((left, right) => left.cost - right.cost).map(({ name }) => name)
+  return isNamesake(search, other) ? [other, ...ranked.filter((name) => name !== other)] : ranked
 }
 
 const plainOp = ({ op }: Node) => op.replace(/^Fused/, '')
@@ -195,27 +236,8 @@ function downstream(side: Side, names: readonly string[], open: ReadonlySet<stri
   return [...found].map(([name, depth]) => [depth, name])
 }
 
-/** The smallest distance over the layouts that the shapes allow, worst run each. */
-function nearest({ reference, candidate, pairs }: Search, name: string, other: string): Distance | undefined {
-  const flattened = flattenedLayout(reference, candidate, pairs, name, other)
-  const layouts = [
-    ...layoutsBetween(reference.shape(name) ?? [], candidate.shape(other) ?? []),
-    ...(flattened ? [flattened] : []),
-  ]
-  let best: Distance | undefined
-  for (const layout of layouts) {
-    let worst: Distance | undefined
-    for (let run = 0; run < reference.recording.runs.length; run++) {
-      const values = reference.numbers(name, run)
-      const others = reorder(candidate.numbers(other, run), layout)
-      if (values.length !== others.length) break
-      const gap = distance(values, others)
-      if (worst === undefined || gap.relL2 > worst.relL2) worst = gap
-    }
-    if (worst && (best === undefined || worst.relL2 < best.relL2)) best = worst
-  }
-  return best
-}
+const nearest = ({ reference, candidate, pairs }: Search, name: string, other: string): Distance | undefined =>
+  nearestUnder(reference, candidate, pairs, name, other)?.distance
 
 function divergence(search: Search, name: string, other: string | undefined): Divergence {
   const { reference, candidate } = search

@@ -1,16 +1,26 @@
-import { contiguousStrides } from '../../tensor/array-value.ts'
 import { type Distance, distance } from '../distance.ts'
+import type { RegionPair } from '../regions/region.ts'
+import { flattenedLayout, flattenSource, type Layout, layoutsBetween, reorder } from './layout.ts'
 import type { Side } from './recording.ts'
 
-/** A value of the reference with the value of the candidate that equals it. */
+/** A value of the reference with the value of the candidate that stands for it. */
 export interface ValuePair {
   readonly reference: string
   readonly candidate: string
   /** how the candidate's axes relate: `same`, `reshaped`, or `NCHW -> NHWC` and the like */
   readonly layout: string
-  /** the worst over all runs */
-  readonly distance: Distance
-  readonly found: 'name' | 'values'
+  readonly order: Layout
+  /** the worst over all runs; undefined where sizes differ */
+  readonly distance: Distance | undefined
+  readonly found: RegionPair['found']
+}
+
+/** Both directions of a pairing. */
+export interface Pairing {
+  /** by value of the reference: the one that stands for it best */
+  readonly pairs: ReadonlyMap<string, ValuePair>
+  /** by value of the candidate; several may stand for one of the reference */
+  readonly partners: ReadonlyMap<string, ValuePair>
 }
 
 /** Largest relL2 that counts as equal for a value of the reference. */
@@ -18,6 +28,18 @@ export type Tolerance = (referenceValue: string) => number
 
 /** Values smaller than this say nothing: many of them are equal by accident. */
 const MIN_ELEMENTS = 2
+/** Whatever the structure says, values further apart than this do not pair by themselves. */
+const MAX_STRUCTURE_DISTANCE = 0.05
+
+export interface PairingOptions {
+  /**
+   * With the same name, or the same operator on paired inputs, values may be so many times further off. More than 1 is
+   * for pairs that are judged afterwards, by replay.
+   */
+  readonly structureMargin?: number
+  /** pairs that are known already, by candidate value; they stand whatever their values are */
+  readonly settled?: ReadonlyMap<string, ValuePair>
+}
 
 /**
  * Finds for every value of the reference the candidate's value that equals it, on all runs, within `tolerance`.
@@ -26,7 +48,12 @@ const MIN_ELEMENTS = 2
  * and channels moved between second and last place (NCHW/NHWC). No other permutation is tried: "some permutation
  * fits" would hide a real fault.
  */
-export function pairValues(reference: Side, candidate: Side, tolerance: Tolerance): Map<string, ValuePair> {
+export function pairValues(
+  reference: Side,
+  candidate: Side,
+  tolerance: Tolerance,
+  { structureMargin = 1, settled = new Map() }: PairingOptions = {},
+): Pairing {
   const bySize = new Map<number, string[]>()
   const rank = new Map<string, number>()
   for (const [index, name] of candidate.order.entries()) {
@@ -36,51 +63,84 @@ export function pairValues(reference: Side, candidate: Side, tolerance: Toleranc
     if (list) list.push(name)
     else bySize.set(size, [name])
   }
-  const prints = new Map<string, Fingerprint>()
-  const print = (name: string) => {
-    const known = prints.get(name)
-    if (known) return known
-    const made = fingerprint(candidate.numbers(name, 0))
-    prints.set(name, made)
-    return made
-  }
-  const pairs = new Map<string, ValuePair>()
-  const used = new Set<string>()
+  const pairs = new Map([...settled.values()].map((pair) => [pair.reference, pair]))
+  const partners = new Map(settled)
+  const used = new Set(settled.keys())
   for (const [index, name] of reference.order.entries()) {
-    const numbers = reference.numbers(name, 0)
-    if (numbers.length < MIN_ELEMENTS && !reference.outputs.has(name)) continue
+    if (pairs.has(name)) continue
+    const size = reference.numbers(name, 0).length
+    if (size < MIN_ELEMENTS && !reference.outputs.has(name)) continue
     const limit = tolerance(name)
-    const own = fingerprint(numbers)
+    const wide = structureMargin > 1 ? Math.min(limit * structureMargin, MAX_STRUCTURE_DISTANCE) : limit
+    const own = reference.print(name)
     const place = index / reference.order.length
-    const alike = (bySize.get(numbers.length) ?? []).filter((other) => similar(own, print(other), limit))
-    const ranked = alike
+    let best: { pair: ValuePair; cost: number } | undefined
+    const ranked = (bySize.get(size) ?? [])
+      .filter((other) => !settled.has(other) && similar(own, candidate.print(other), wide))
       .map((other) => ({
         other,
         cost: cost(name, other, reference, candidate) + (used.has(other) ? 4 : 0) + Math.abs(place - rank.get(other)!),
       }))
       .sort((left, right) => left.cost - right.cost)
-    for (const { other } of ranked) {
-      const pair = tryPair(reference, candidate, pairs, name, other, limit)
+    for (const { other, cost: plain } of ranked) {
+      // nothing behind it can be cheaper
+      if (best !== undefined && plain >= best.cost) break
+      const twin = isTwin(reference, candidate, partners, name, other)
+      const pair = tryPair(reference, candidate, pairs, name, other, twin ? wide : limit)
       if (pair === undefined) continue
-      pairs.set(name, pair)
-      used.add(other)
-      break
+      const total = plain + Math.max(0, Math.log10((pair.distance?.relL2 ?? 0) / limit) + 2) / 2
+      if (best === undefined || total < best.cost)
+        best = {
+          pair: twin && name !== other && (pair.distance?.relL2 ?? 0) > limit ? { ...pair, found: 'structure' } : pair,
+          cost: total,
+        }
     }
+    if (best === undefined) continue
+    pairs.set(name, best.pair)
+    const { candidate: other } = best.pair
+    if (!partners.has(other) || isCloser(best.pair, partners.get(other)!)) partners.set(other, best.pair)
+    used.add(other)
   }
-  return withoutIdleFlattens(reference, pairs)
+  withoutIdleFlattens(reference, pairs, partners)
+  return { pairs, partners }
+}
+
+const isCloser = (left: ValuePair, right: ValuePair) =>
+  right.found === 'values' && (left.distance?.relL2 ?? 1) < (right.distance?.relL2 ?? 1)
+
+/** The same name and operator, or the same operator on inputs that stand for each other one by one. */
+function isTwin(
+  reference: Side,
+  candidate: Side,
+  partners: ReadonlyMap<string, ValuePair>,
+  name: string,
+  other: string,
+): boolean {
+  const [node, otherNode] = [reference.producer.get(name), candidate.producer.get(other)]
+  if (node === undefined || otherNode === undefined || node.op !== otherNode.op) return false
+  if (name === other) return true
+  const data = node.inputs.filter((input) => reference.shape(input) !== undefined)
+  const otherData = otherNode.inputs.filter((input) => candidate.shape(input) !== undefined)
+  return (
+    data.length === otherData.length &&
+    data.length > 0 &&
+    data.every((input, at) => partners.get(otherData[at]!)?.reference === input) &&
+    node.outputs.indexOf(name) === otherNode.outputs.indexOf(other)
+  )
 }
 
 /**
  * A flatten in another order is the same only if what follows makes up for it, as a dense kernel with its columns
  * re-ordered does. Where nothing behind it agrees, the order itself is the difference.
  */
-function withoutIdleFlattens(reference: Side, pairs: Map<string, ValuePair>): Map<string, ValuePair> {
-  for (const [name, { layout }] of pairs) {
-    if (!layout.startsWith('flattened')) continue
+function withoutIdleFlattens(reference: Side, pairs: Map<string, ValuePair>, partners: Map<string, ValuePair>): void {
+  for (const [name, pair] of pairs) {
+    if (!pair.layout.startsWith('flattened')) continue
     const users = reference.consumers.get(name) ?? []
-    if (!users.some((node) => node.outputs.some((output) => pairs.has(output)))) pairs.delete(name)
+    if (users.some((node) => node.outputs.some((output) => pairs.has(output)))) continue
+    pairs.delete(name)
+    if (partners.get(pair.candidate) === pair) partners.delete(pair.candidate)
   }
-  return pairs
 }
 
 function cost(name: string, other: string, reference: Side, candidate: Side): number {
@@ -105,13 +165,14 @@ function tryPair(
   const sameSizes = squeezed(shape) === squeezed(otherShape)
   for (const layout of [...layoutsBetween(shape, otherShape), ...(flattened ? [flattened] : [])]) {
     // A flattened value is not the value that it was flattened from, though the numbers are the same.
-    if (layout.name === 'reshaped' && !sameSizes && dataSource(reference, name) !== undefined) continue
+    if (layout.name === 'reshaped' && !sameSizes && flattenSource(reference, name) !== undefined) continue
     const worst = distanceUnder(reference, candidate, name, other, layout, limit)
     if (worst)
       return {
         reference: name,
         candidate: other,
         layout: layout.name,
+        order: layout,
         distance: worst,
         found: name === other ? 'name' : 'values',
       }
@@ -119,13 +180,14 @@ function tryPair(
   return undefined
 }
 
-function distanceUnder(
+/** The worst distance over all runs; undefined where one exceeds `limit`, or the sizes differ. */
+export function distanceUnder(
   reference: Side,
   candidate: Side,
   name: string,
   other: string,
   layout: Layout,
-  limit: number,
+  limit = Number.POSITIVE_INFINITY,
 ): Distance | undefined {
   let worst: Distance | undefined
   for (let run = 0; run < reference.recording.runs.length; run++) {
@@ -139,110 +201,34 @@ function distanceUnder(
   return worst
 }
 
-/** How the candidate's axes are to be moved to stand in the reference's order. */
-export interface Layout {
-  readonly name: string
-  /** numpy.transpose axes applied to the candidate's array of `shape`; absent when the order is the same */
-  readonly permutation?: readonly number[]
-  readonly shape?: readonly number[]
-}
-
-const SAME: Layout = { name: 'same' }
-
-/** The layouts under which an array of `candidate` shape may hold what one of `reference` shape holds. */
-export function layoutsBetween(reference: readonly number[], candidate: readonly number[]): Layout[] {
-  const layouts: Layout[] = []
-  const equal = reference.length === candidate.length && reference.every((size, axis) => size === candidate[axis])
-  layouts.push(equal ? SAME : { name: 'reshaped' })
-  if (reference.length !== candidate.length || reference.length < 3) return layouts
-  const rank = reference.length
-  const toFirst = [0, rank - 1, ...Array.from({ length: rank - 2 }, (_, index) => index + 1)]
-  const toLast = [0, ...Array.from({ length: rank - 2 }, (_, index) => index + 2), 1]
-  for (const [permutation, name] of [
-    [toFirst, 'channels first -> channels last'],
-    [toLast, 'channels last -> channels first'],
-  ] as const) {
-    if (permutation.every((axis, index) => candidate[axis] === reference[index]))
-      layouts.push({ name, permutation, shape: candidate })
-  }
-  return layouts
-}
-
-/**
- * The order of elements behind a flatten: when the reference flattens a channels-first value and the candidate the
- * same value channels-last, the two vectors hold the same numbers in an order that follows from the values' layouts.
- */
-export function flattenedLayout(
+/** The smallest distance over the layouts that the shapes allow, worst run each, with its layout. */
+export function nearestUnder(
   reference: Side,
   candidate: Side,
   pairs: ReadonlyMap<string, ValuePair>,
   name: string,
   other: string,
-): Layout | undefined {
-  const source = dataSource(reference, name)
-  const otherSource = dataSource(candidate, other)
-  if (source === undefined || otherSource === undefined) return undefined
-  const pair = pairs.get(source)
-  if (pair === undefined || pair.candidate !== otherSource || pair.layout === 'same' || pair.layout === 'reshaped')
-    return undefined
-  const shape = candidate.shape(otherSource)
-  const layout = layoutsBetween(reference.shape(source) ?? [], shape ?? []).find(
-    ({ name: layoutName }) => layoutName === pair.layout,
-  )
-  return layout && { ...layout, name: `flattened ${layout.name}` }
+): { order: Layout; distance: Distance } | undefined {
+  const flattened = flattenedLayout(reference, candidate, pairs, name, other)
+  const layouts = [
+    ...layoutsBetween(reference.shape(name) ?? [], candidate.shape(other) ?? []),
+    ...(flattened ? [flattened] : []),
+  ]
+  let best: { order: Layout; distance: Distance } | undefined
+  for (const order of layouts) {
+    const worst = distanceUnder(reference, candidate, name, other, order)
+    if (worst && (best === undefined || worst.relL2 < best.distance.relL2)) best = { order, distance: worst }
+  }
+  return best
 }
 
 const squeezed = (shape: readonly number[]) => shape.filter((size) => size !== 1).join()
 
-/** The value that a flattening or reshaping node takes. */
-function dataSource(side: Side, name: string): string | undefined {
-  const node = side.producer.get(name)
-  return node !== undefined && (node.op === 'Flatten' || node.op === 'Reshape') ? node.inputs[0] : undefined
-}
-
-/** Elements of `values` in the reference's order. */
-export function reorder(
-  values: Float32Array | Float64Array,
-  { permutation, shape }: Layout,
-): Float32Array | Float64Array {
-  if (permutation === undefined || shape === undefined) return values
-  const strides = contiguousStrides(shape)
-  const sizes = permutation.map((axis) => shape[axis]!)
-  const steps = permutation.map((axis) => strides[axis]!)
-  const out = values instanceof Float32Array ? new Float32Array(values.length) : new Float64Array(values.length)
-  const index = new Array<number>(sizes.length).fill(0)
-  let from = 0
-  for (let to = 0; to < out.length; to++) {
-    out[to] = values[from]!
-    for (let axis = sizes.length - 1; axis >= 0; axis--) {
-      index[axis]!++
-      from += steps[axis]!
-      if (index[axis]! < sizes[axis]!) break
-      from -= index[axis]! * steps[axis]!
-      index[axis] = 0
-    }
-  }
-  return out
-}
-
-interface Fingerprint {
+/** Figures that no reordering of elements changes. */
+export interface Fingerprint {
   readonly min: number
   readonly max: number
   readonly norm: number
-}
-
-/** Figures that no reordering of elements changes. */
-function fingerprint(values: ArrayLike<number>): Fingerprint {
-  let min = Number.POSITIVE_INFINITY
-  let max = Number.NEGATIVE_INFINITY
-  let squares = 0
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i]!
-    if (value < min) min = value
-    if (value > max) max = value
-    squares += value * value
-  }
-  return { min, max, norm: Math.sqrt(squares) }
 }
 
 /** Whether two values can be equal within `limit`: an element may be off by at most limit x norm. */

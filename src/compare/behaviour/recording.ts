@@ -1,5 +1,6 @@
 import type { Graph, Node } from '../../model/graph.ts'
 import { type ArrayValue, numbersOf } from '../../tensor/array-value.ts'
+import type { Fingerprint } from './pair-values.ts'
 
 /** What one model computed on several inputs: every observed value of its main graph. */
 export interface Recording {
@@ -33,6 +34,8 @@ export interface Side {
   readonly outputs: ReadonlySet<string>
   numbers(name: string, run: number): Float32Array | Float64Array
   shape(name: string): readonly number[] | undefined
+  /** figures of the first run that no reordering of elements changes */
+  print(name: string): Fingerprint
 }
 
 /** Indexes a recording. Values that no input reaches (constants, shape arithmetic on constants) are left out. */
@@ -53,21 +56,48 @@ export function sideOf(recording: Recording): Side {
   const inputs = graph.inputs.map(({ name }) => name).filter((name) => first.has(name))
   const order = dependentValues(graph, inputs).filter((name) => first.has(name) && first.get(name)?.dtype !== 'string')
   const cache = new Map<string, Float32Array | Float64Array>()
+  const prints = new Map<string, Fingerprint>()
+  const numbers = (name: string, run: number) => {
+    const key = `${run} ${name}`
+    const known = cache.get(key)
+    if (known) return known
+    const value = runs[run]?.get(name)
+    const made = value === undefined ? new Float32Array(0) : numbersOf(value)
+    cache.set(key, made)
+    return made
+  }
   return {
     recording,
     order,
     producer,
     consumers,
     outputs: new Set(graph.outputs.map(({ name }) => name)),
-    numbers(name, run) {
-      const key = `${run} ${name}`
-      const known = cache.get(key)
-      if (known) return known
-      const value = runs[run]?.get(name)
-      const numbers = value === undefined ? new Float32Array(0) : numbersOf(value)
-      cache.set(key, numbers)
-      return numbers
-    },
+    numbers,
     shape: (name) => first.get(name)?.shape,
+    print(name) {
+      const known = prints.get(name)
+      if (known) return known
+      const made = fingerprint(numbers(name, 0))
+      prints.set(name, made)
+      return made
+    },
   }
+}
+
+function fingerprint(values: ArrayLike<number>): Fingerprint {
+  let min = Number.POSITIVE_INFINITY
+  let max = Number.NEGATIVE_INFINITY
+  let squares = 0
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!
+    if (value < min) min = value
+    if (value > max) max = value
+    squares += value * value
+  }
+  return { min, max, norm: Math.sqrt(squares) }
+}
+
+/** The first runs of a recording only. */
+export function firstRuns({ graph, runs }: Recording, count: number): Recording {
+  return { graph, runs: runs.slice(0, count) }
 }

@@ -5,7 +5,8 @@ import { distance } from '../distance.ts'
 import type { CauseLabel } from '../vocabulary.ts'
 import type { Divergence } from './divergence.ts'
 import type { ValueCause } from './explain.ts'
-import { layoutsBetween, reorder, type ValuePair } from './pair-values.ts'
+import { layoutsBetween, reorder } from './layout.ts'
+import type { ValuePair } from './pair-values.ts'
 import type { Side } from './recording.ts'
 
 type Numbers = Float32Array | Float64Array
