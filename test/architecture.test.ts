@@ -20,6 +20,7 @@ const ROOMS: Readonly<Record<string, { imports: readonly string[]; outside?: rea
   },
   report: { imports: ['encoding', 'model', 'tensor', 'layers', 'compare'], outside: ['zod', 'picocolors'] },
   writers: { imports: ['bytes', 'encoding', 'tensor', 'model', 'formats', 'transfer'] },
+  settings: { imports: ['compare'], outside: ['yaml', 'zod'] },
   tasks: {
     imports: [
       'bytes',
@@ -34,6 +35,7 @@ const ROOMS: Readonly<Record<string, { imports: readonly string[]; outside?: rea
       'images',
       'execute',
       'report',
+      'settings',
     ],
   },
   host: { imports: ['bytes', 'formats', 'model', 'tensor', 'images', 'writers'], outside: ['node:', 'sharp'] },
