@@ -53,7 +53,7 @@ export function sketchOf(values: ArrayLike<number>, shape: readonly number[]): V
   let max = Number.NEGATIVE_INFINITY
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!
-    if (value !== value) nan++
+    if (Number.isNaN(value)) nan++
     else if (value - value !== 0) infinite++
     else {
       min = Math.min(min, value)
