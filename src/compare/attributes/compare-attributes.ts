@@ -12,7 +12,7 @@ export interface PairedLayers {
 }
 
 /** A difference of attributes, before it is placed at a layer. */
-export type AttributeFault = Pick<WeightCause, 'label' | 'confidence' | 'detail' | 'decides'>
+export type AttributeFault = Pick<WeightCause, 'label' | 'confidence' | 'detail' | 'decides' | 'values'>
 
 /**
  * Compares what the layers do besides their weights: strides, padding, dilation, groups, epsilon; and the activations,
@@ -40,6 +40,7 @@ export function compareAttributes(
       proved: false,
       detail: fault.detail,
       decides: fault.decides,
+      ...(fault.values ? { values: fault.values } : {}),
       referenceLayer: left.name,
       ...(right ? { candidateLayer: right.name } : {}),
       order: orders.get(left) ?? 0,
@@ -84,7 +85,16 @@ function joinEqual(causes: readonly WeightCause[]): WeightCause[] {
     else joined.set(key, [cause])
   }
   return [...joined.values()].map((same) =>
-    same.length === 1 ? same[0]! : { ...same[0]!, detail: `${same[0]!.detail}, in ${same.length} layers` },
+    same.length === 1
+      ? same[0]!
+      : {
+          ...same[0]!,
+          detail: `${same[0]!.detail}, in ${same.length} layers`,
+          alsoIn: same.slice(1).map(({ referenceLayer = '', candidateLayer = '' }) => ({
+            reference: referenceLayer,
+            candidate: candidateLayer,
+          })),
+        },
   )
 }
 
@@ -216,6 +226,7 @@ function ownFaults(
       confidence: 0.95,
       decides: true,
       detail: `${attribute} ${b.join(' x ')} in the candidate, ${a.join(' x ')} in the reference`,
+      values: [a, b],
     })
   }
   const [groups, others] = [left.attributes.groups, right.attributes.groups]
@@ -225,6 +236,7 @@ function ownFaults(
       confidence: 0.95,
       decides: true,
       detail: `${others} groups in the candidate, ${groups} in the reference`,
+      values: [groups, others],
     })
   if (faults.length === 0 && left.kind === 'conv') faults.push(...paddingFault(left, right, views))
   return faults
@@ -237,14 +249,17 @@ function paddingFault(left: Layer, right: Layer, views: readonly [GraphView, Gra
   const same = samePlacement(a, b)
   if (same === true) return []
   const detail = `pads ${b.text} in the candidate, ${a.text} in the reference`
+  const all = ({ begin, end }: typeof a) => [...begin, ...end].filter((size) => size !== undefined)
+  const values = [all(a), all(b)] as const
   return same === false
-    ? [{ label: 'padding', confidence: 0.95, decides: true, detail }]
+    ? [{ label: 'padding', confidence: 0.95, decides: true, detail, values }]
     : [
         {
           label: 'padding',
           confidence: 0.4,
           decides: false,
           detail: `${detail}; whether that differs depends on the input's size`,
+          values,
         },
       ]
 }
@@ -258,14 +273,16 @@ function epsilonFault(left: Layer, right: Layer, label: CauseLabel, usual?: numb
   // TensorFlow's fused kernel takes nothing smaller, whatever it was told
   if (label === 'bn-epsilon' && Math.abs(b - TENSORFLOW_FLOOR) < 1e-9 && a < b) return []
   const candidate = `epsilon ${formatEpsilon(b)} in the candidate`
+  const values = [a, b] as const
   return stated !== undefined
-    ? [{ label, confidence: 0.98, decides: true, detail: `${candidate}, ${formatEpsilon(a)} in the reference` }]
+    ? [{ label, confidence: 0.98, decides: true, detail: `${candidate}, ${formatEpsilon(a)} in the reference`, values }]
     : [
         {
           label,
           confidence: 0.5,
           decides: false,
           detail: `${candidate}; the reference states none, ${formatEpsilon(a)} is its framework's default`,
+          values,
         },
       ]
 }

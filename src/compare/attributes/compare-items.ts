@@ -84,12 +84,13 @@ function activationFault(left: ChainItem, right: ChainItem): ItemFault[] {
   if (left.function !== right.function && bounds && others && bounds[0] === others[0]) {
     const text = ([low, high]: readonly [number, number]) => `${number(low)} .. ${number(high)}`
     const detail = `clips to ${text(others)} in the candidate, ${text(bounds)} in the reference`
-    return [{ label: 'clip-range', confidence: 0.95, decides: true, detail, ...place }]
+    return [{ label: 'clip-range', confidence: 0.95, decides: true, detail, values: [bounds, others], ...place }]
   }
   if (left.function !== right.function && (isWrittenHard(left, right) || isWrittenHard(right, left))) return []
   if (left.function !== right.function) {
     const detail = `${right.function} in the candidate, ${left.function} in the reference`
-    return [{ label: 'activation-type', confidence: 0.9, decides: true, detail, ...place }]
+    const values = [left.function, right.function] as const
+    return [{ label: 'activation-type', confidence: 0.9, decides: true, detail, values, ...place }]
   }
   // a fused activation states no parameter of its own
   const isOwn = (item: ChainItem) => item.layer.kind === 'activation'
@@ -97,11 +98,13 @@ function activationFault(left: ChainItem, right: ChainItem): ItemFault[] {
   const [a, b] = [left.layer.attributes, right.layer.attributes]
   if (a.alpha !== undefined && b.alpha !== undefined && Math.abs(a.alpha - b.alpha) > 1e-6 * Math.abs(a.alpha)) {
     const detail = `slope or parameter ${number(b.alpha)} in the candidate, ${number(a.alpha)} in the reference (${left.function})`
-    return [{ label: 'activation-parameter', confidence: 0.95, decides: true, detail, ...place }]
+    const values = [a.alpha, b.alpha] as const
+    return [{ label: 'activation-parameter', confidence: 0.95, decides: true, detail, values, ...place }]
   }
   if (a.clipRange && b.clipRange && !a.clipRange.every((bound, at) => sameBound(bound, b.clipRange![at]!))) {
     const detail = `clips to ${b.clipRange.map(number).join(' .. ')} in the candidate, ${a.clipRange.map(number).join(' .. ')} in the reference`
-    return [{ label: 'clip-range', confidence: 0.95, decides: true, detail, ...place }]
+    const values = [a.clipRange, b.clipRange] as const
+    return [{ label: 'clip-range', confidence: 0.95, decides: true, detail, values, ...place }]
   }
   return []
 }

@@ -88,6 +88,10 @@ export interface WeightCause {
   /** true when the stated change reproduces the other side's values */
   readonly proved: boolean
   readonly detail: string
+  /** the attribute's values in reference and candidate, where both state them */
+  readonly values?: readonly [AttributeNumbers, AttributeNumbers]
+  /** further layers in which the very same differs; an empty name is not known */
+  readonly alsoIn?: readonly LayerPair[]
   /** whether it alone forbids a match; false for what the files cannot settle (an epsilon that one does not state) */
   readonly decides: boolean
   readonly referenceLayer?: string
@@ -98,6 +102,9 @@ export interface WeightCause {
   /** position of the layer in the reference, for sorting: earlier faults first */
   readonly order: number
 }
+
+/** What a numeric attribute holds. */
+export type AttributeNumbers = number | boolean | string | readonly number[]
 
 /** The labels that stored tensors and attributes can show, a part of the report's vocabulary. */
 export type CauseLabel =

@@ -53,6 +53,10 @@ export function findEpsilonCauses(matching: Matching): WeightFindings {
         decides: sure,
         detail: `epsilon ${formatEpsilon(candidate)} in the candidate, ${formatEpsilon(reference)} in the reference, in ${layers.size} BatchNorm${layers.size === 1 ? '' : 's'}${basis}`,
       }),
+      values: [reference, candidate] as const,
+      alsoIn: [...layers].map((name) =>
+        unfolded === 'reference' ? { reference: name, candidate: '' } : { reference: '', candidate: name },
+      ),
       ...(group && unfolded === 'reference' ? { referenceLayer: group.name, order: group.order } : {}),
     }
   })
