@@ -139,3 +139,44 @@ function copyWindow(copy: WindowCopy, dimension: number, from: number, to: numbe
     }
   }
 }
+
+/**
+ * Whether no two elements of a view share bytes: each dimension steps over all that the shorter steps reach. False for
+ * views that repeat elements (a stride of zero) and for sliding windows.
+ */
+export function isInjective({ shape, strides, itemBytes }: Omit<StridedLayout, 'offset'>): boolean {
+  const steps = shape
+    .map((size, index) => ({ size, stride: strides[index]! }))
+    .filter(({ size }) => size > 1)
+    .sort((one, other) => one.stride - other.stride)
+  let reach = itemBytes
+  for (const { size, stride } of steps) {
+    if (stride < reach) return false
+    reach += (size - 1) * stride
+  }
+  return true
+}
+
+/**
+ * Puts elements in C order to their places in a view: the inverse of `streamStrided`.
+ *
+ * @param span the bytes of the view, from its first element to the end of its last; changed
+ * @param values as many elements as `shape` says
+ */
+export function scatterStrided(
+  span: Uint8Array,
+  { shape, strides, itemBytes }: Omit<StridedLayout, 'offset'>,
+  values: Uint8Array,
+): void {
+  if (shape.includes(0)) return
+  let from = 0
+  const walk = (dimension: number, to: number): void => {
+    if (dimension === shape.length) {
+      for (let byte = 0; byte < itemBytes; byte++) span[to + byte] = values[from + byte]!
+      from += itemBytes
+      return
+    }
+    for (let index = 0; index < shape[dimension]!; index++) walk(dimension + 1, to + index * strides[dimension]!)
+  }
+  walk(0, 0)
+}

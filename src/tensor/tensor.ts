@@ -5,14 +5,21 @@ import { byteLength, type Dtype, elementCount } from './dtype.ts'
 export interface TensorStorage {
   /** name of the file among the model's `files`; for an archive followed by the entry: `a.pt!data/3` */
   readonly file: string
-  /** in bytes from the beginning of `file`; absent where the bytes are not contiguous or are compressed */
+  /**
+   * in bytes from the beginning of `file` (of an archive's entry: of its content, inflated or not); absent where the
+   * bytes are not contiguous, or are packed or coded
+   */
   readonly byteOffset?: number
   /** in bytes */
   readonly byteLength?: number
+  /** instead of `byteOffset`, where the values go on in another place: the pieces, in order, which make up the whole */
+  readonly parts?: readonly { readonly file: string; readonly byteOffset: number; readonly byteLength: number }[]
   /** two tensors with the same key view the same memory: they are tied */
   readonly key?: string
   /** strides in elements, where the tensor is a view other than C-contiguous */
   readonly strides?: readonly number[]
+  /** with `strides`: where the first element lies, in bytes from the beginning of `file` */
+  readonly viewOffset?: number
   /** bytes per number that are stored in the other order (big-endian); absent where they are as in the stream */
   readonly swapUnit?: number
 }

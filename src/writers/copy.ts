@@ -4,7 +4,7 @@ import type { Model, ModelFile } from '../model/model.ts'
 import type { FilledTensor } from '../transfer/plan.ts'
 import { checkPlace, filesOnDisk, type Located, locate } from './locate.ts'
 import { inOrder, type PlannedFile } from './output.ts'
-import { orderPatches, patched } from './patch.ts'
+import { orderPatches, type Patch, patched } from './patch.ts'
 import { patchedArchive } from './patched-archive.ts'
 import { relativePath } from './relative-path.ts'
 
@@ -24,8 +24,7 @@ export async function copyWithValues(
   const byFile = new Map<ModelFile, Located[]>(filesOnDisk(model).map((file) => [file, []]))
   for (const tensor of filled) {
     if (tensor.target.bytes === 0) continue
-    const located = locate(model, tensor)
-    byFile.get(located.file)!.push(located)
+    for (const located of locate(model, tensor)) byFile.get(located.file)!.push(located)
   }
   const planned: PlannedFile[] = []
   for (const [file, located] of byFile) {
@@ -39,19 +38,26 @@ export async function copyWithValues(
 type Content = Pick<PlannedFile, 'bytes' | 'pieces'>
 
 async function planPlain({ source }: ModelFile, located: readonly Located[]): Promise<Content> {
-  for (const { target, patch } of located) await checkPlace(target, source, patch)
-  const patches = await orderPatches(located.map(({ patch }) => patch))
+  for (const one of located) await checkPlace(one, source)
+  const patches = await orderPatches(
+    source,
+    located.map(({ patch }) => patch),
+  )
   return { bytes: source.size, pieces: () => inOrder(patched(source, patches)) }
 }
 
 async function planArchive({ source }: ModelFile, located: readonly Located[], limits: Limits): Promise<Content> {
   const archive = await openZip(source, limits)
-  const patches = new Map<string, Awaited<ReturnType<typeof orderPatches>>>()
+  const patches = new Map<string, readonly Patch[]>()
   for (const name of new Set(located.map(({ entry }) => entry ?? ''))) {
     const own = located.filter(({ entry }) => entry === name)
     const content = await archive.get(name).open()
-    for (const { target, patch } of own) await checkPlace(target, content, patch)
-    patches.set(name, await orderPatches(own.map(({ patch }) => patch)))
+    for (const one of own) await checkPlace(one, content)
+    const ordered = await orderPatches(
+      content,
+      own.map(({ patch }) => patch),
+    )
+    patches.set(name, ordered)
   }
   return patchedArchive(source, archive, patches, limits)
 }

@@ -1,20 +1,23 @@
 import type { ByteSource } from '../bytes/byte-source.ts'
-import { checkRange } from '../bytes/byte-source.ts'
 import { ToolError } from '../errors.ts'
 import type { Model, ModelFile } from '../model/model.ts'
 import { swapBytes } from '../tensor/byte-order.ts'
-import type { Tensor } from '../tensor/tensor.ts'
+import { DTYPES } from '../tensor/dtype.ts'
+import { isInjective, scatterStrided, spanBytes } from '../tensor/strided.ts'
+import { MAX_WHOLE_TENSOR_BYTES, type Tensor } from '../tensor/tensor.ts'
 import type { FilledTensor } from '../transfer/plan.ts'
 import { valuesOf } from './output-tensor.ts'
 import type { Patch } from './patch.ts'
 
-/** Where a tensor's bytes are replaced: in a file, or in an entry of the archive that the file is. */
+/** Where bytes of a tensor are replaced: in a file, or in an entry of the archive that the file is. */
 export interface Located {
   readonly target: Tensor
   readonly file: ModelFile
   /** name of the entry, where `file` is an archive */
   readonly entry?: string
   readonly patch: Patch
+  /** where in the tensor's bytes the patch begins */
+  readonly from: number
 }
 
 /** Files of the model that are files on disk, not entries of an archive. */
@@ -24,34 +27,65 @@ export function filesOnDisk(model: Model): readonly ModelFile[] {
 }
 
 /**
- * The place of a tensor whose stored bytes are its values, one for one.
+ * The places of a tensor whose stored bytes are its values, one for one: mostly one, more where its values go on in
+ * another file.
+ *
  * @throws {ToolError} NOT_WRITABLE saying why the values cannot be replaced where they are
  */
-export function locate(model: Model, filled: FilledTensor): Located {
+export function locate(model: Model, filled: FilledTensor): Located[] {
   const { target } = filled
   const { storage } = target
   if (target.dtype === 'string') throw notWritable(target, 'it holds text')
-  const { byteOffset, byteLength, swapUnit = 1 } = storage ?? {}
-  if (storage?.strides !== undefined) throw notWritable(target, 'it is a view whose values lie apart from each other')
-  if (storage === undefined || byteOffset === undefined || byteLength === undefined)
-    throw notWritable(target, 'its values are not stored one after the other, or are packed')
-  if (byteLength !== target.bytes)
-    throw notWritable(target, `it takes ${target.bytes} bytes, but ${byteLength} are stored`)
+  if (storage?.strides !== undefined) return [locateView(model, filled, storage.strides)]
+  const parts = storage?.parts ?? [
+    { file: storage?.file, byteOffset: storage?.byteOffset, byteLength: storage?.byteLength },
+  ]
+  const swapUnit = storage?.swapUnit ?? 1
+  let from = 0
+  const located: Located[] = []
+  for (const { file, byteOffset, byteLength } of parts) {
+    if (file === undefined || byteOffset === undefined || byteLength === undefined)
+      throw notWritable(target, 'its values are not stored one after the other, or are packed')
+    const begin = from
+    const bytes = async () => swapBytes((await valuesOf(filled)).subarray(begin, begin + byteLength), swapUnit)
+    const patch: Patch = { tensor: target.name, offset: byteOffset, length: byteLength, bytes }
+    located.push({ target, ...findFile(model, target, file), patch, from })
+    from += byteLength
+  }
+  if (from === target.bytes) return located
+  throw notWritable(target, `it takes ${target.bytes} bytes, but ${from} are stored`)
+}
+
+/** A view (transposed, channels last): its elements are put between whatever else lies there. */
+function locateView(model: Model, filled: FilledTensor, strides: readonly number[]): Located {
+  const { target } = filled
+  const { viewOffset, file, swapUnit = 1 } = target.storage!
+  const itemBytes = DTYPES[target.dtype].bits / 8
+  const layout = { shape: target.shape, strides: strides.map((stride) => stride * itemBytes), itemBytes }
+  const whole = strides.length === target.shape.length && Number.isInteger(itemBytes)
+  if (viewOffset === undefined || !whole || !isInjective(layout))
+    throw notWritable(target, 'it is a view in which elements share their bytes, or are packed')
+  const length = spanBytes(layout)
+  if (length > MAX_WHOLE_TENSOR_BYTES) throw notWritable(target, `it is a view over ${length} bytes`)
   const patch: Patch = {
     tensor: target.name,
-    offset: byteOffset,
-    length: byteLength,
-    bytes: async () => swapBytes(await valuesOf(filled), swapUnit),
+    offset: viewOffset,
+    length,
+    async bytes(old) {
+      const span = (await old()).slice()
+      scatterStrided(span, layout, swapBytes(await valuesOf(filled), swapUnit))
+      return span
+    },
   }
+  return { target, ...findFile(model, target, file), patch, from: 0 }
+}
+
+function findFile(model: Model, target: Tensor, name: string): Pick<Located, 'file' | 'entry'> {
   for (const file of filesOnDisk(model)) {
-    if (storage.file === file.name) {
-      checkRange(file.source, byteOffset, byteLength, `tensor "${target.name}"`)
-      return { target, file, patch }
-    }
-    if (storage.file.startsWith(`${file.name}!`))
-      return { target, file, entry: storage.file.slice(file.name.length + 1), patch }
+    if (name === file.name) return { file }
+    if (name.startsWith(`${file.name}!`)) return { file, entry: name.slice(file.name.length + 1) }
   }
-  throw notWritable(target, `it lies in ${storage.file}, which is not one of the model's files`)
+  throw notWritable(target, `it lies in ${name}, which is not one of the model's files`)
 }
 
 /** How much of a tensor is compared with the file before its place is believed. */
@@ -62,20 +96,28 @@ const PROBE_BYTES = 1 << 16
  * another form (packed, coded, with flags): a guard against readers and files alike.
  *
  * @param source the file, or the entry's content
- * @throws {ToolError} NOT_WRITABLE
+ * @throws {ToolError} NOT_WRITABLE; FormatError when the place is not in the file
  */
-export async function checkPlace(target: Tensor, source: ByteSource, { offset }: Patch): Promise<void> {
-  const swapUnit = target.storage?.swapUnit ?? 1
+export async function checkPlace({ target, patch, from }: Located, source: ByteSource): Promise<void> {
+  const { strides, swapUnit = 1 } = target.storage ?? {}
+  await source.read(patch.offset + patch.length, 0)
+  // of a view only the first element is sure to lie at its beginning
+  const most = strides === undefined ? Math.min(PROBE_BYTES, patch.length) : DTYPES[target.dtype].bits / 8
+  let skipped = 0
   for await (const chunk of target.stream()) {
-    const length = Math.min(chunk.length, PROBE_BYTES)
-    const stored = swapBytes(await source.read(offset, length), swapUnit)
-    if (stored.every((byte, index) => byte === chunk[index])) return
+    const begin = Math.max(0, from - skipped)
+    skipped += chunk.length
+    if (begin >= chunk.length) continue
+    const length = Math.min(chunk.length - begin, most)
+    // a piece may end within a number: what is swapped is compared in whole numbers only
+    const stored = swapBytes(await source.read(patch.offset, length), swapUnit)
+    if (stored.every((byte, index) => byte === chunk[begin + index])) return
     throw notWritable(target, 'its values are stored in another form than they are read')
   }
 }
 
 /** The one sentence for what cannot be written in place. */
-export function notWritable({ name }: Pick<Tensor, 'name'>, why: string): ToolError {
+function notWritable({ name }: Pick<Tensor, 'name'>, why: string): ToolError {
   const instead = 'Give -o a name that ends in .safetensors or .npz to write the weights alone'
   return new ToolError('NOT_WRITABLE', `tensor "${name}" cannot be replaced where it is: ${why}. ${instead}`)
 }

@@ -1,5 +1,4 @@
-import type { ByteSource } from '../bytes/byte-source.ts'
-import { streamRange } from '../bytes/byte-source.ts'
+import { type ByteSource, streamRange } from '../bytes/byte-source.ts'
 import { ToolError } from '../errors.ts'
 
 /** New bytes for a range of a file, of the same length. */
@@ -10,7 +9,8 @@ export interface Patch {
   readonly offset: number
   /** in bytes */
   readonly length: number
-  bytes(): Promise<Uint8Array>
+  /** @param old reads what is there now, for a patch that keeps some of it */
+  bytes(old: () => Promise<Uint8Array>): Promise<Uint8Array>
 }
 
 /**
@@ -19,7 +19,7 @@ export interface Patch {
  *
  * @throws {ToolError} TIED_TENSORS when they differ, or when two tensors share part of their bytes
  */
-export async function orderPatches(patches: readonly Patch[]): Promise<readonly Patch[]> {
+export async function orderPatches(source: ByteSource, patches: readonly Patch[]): Promise<readonly Patch[]> {
   const sorted = patches
     .filter(({ length }) => length > 0)
     .sort((one, other) => one.offset - other.offset || one.length - other.length)
@@ -33,7 +33,7 @@ export async function orderPatches(patches: readonly Patch[]): Promise<readonly 
     const names = `"${before.tensor}" and "${patch.tensor}"`
     if (before.offset !== patch.offset || before.length !== patch.length)
       throw new ToolError('TIED_TENSORS', `${names} share a part of their stored bytes and cannot both be written`)
-    if (!equal(await before.bytes(), await patch.bytes()))
+    if (!equal(await applied(source, before), await applied(source, patch)))
       throw new ToolError('TIED_TENSORS', `${names} are one array in the target, but were given different values`)
   }
   return kept
@@ -41,6 +41,10 @@ export async function orderPatches(patches: readonly Patch[]): Promise<readonly 
 
 function equal(one: Uint8Array, other: Uint8Array): boolean {
   return one.length === other.length && one.every((byte, index) => byte === other[index])
+}
+
+function applied(source: ByteSource, patch: Patch): Promise<Uint8Array> {
+  return patch.bytes(() => source.read(patch.offset, patch.length))
 }
 
 /** Pieces of the old file, in which memory stays flat. */
@@ -51,7 +55,7 @@ export async function* patched(source: ByteSource, patches: readonly Patch[]): A
   let position = 0
   for (const patch of patches) {
     yield* streamRange(source, { offset: position, length: patch.offset - position }, COPY_BYTES)
-    yield await patch.bytes()
+    yield await applied(source, patch)
     position = patch.offset + patch.length
   }
   yield* streamRange(source, { offset: position, length: source.size - position }, COPY_BYTES)

@@ -119,6 +119,9 @@ function tensorOf(part: Part, array: NumpyArray, role: TensorRole): Tensor {
         ? { byteOffset: storage.byteOffset + offset - array.offset, byteLength: bytes }
         : {}),
       ...(contiguous ? {} : { strides: part.strides.map((stride) => stride / type.itemBytes) }),
+      ...(!contiguous && storage.byteOffset !== undefined
+        ? { viewOffset: storage.byteOffset + offset - array.offset }
+        : {}),
       ...(type.swapUnit > 1 ? { swapUnit: type.swapUnit } : {}),
     },
     async *stream() {

@@ -80,9 +80,7 @@ async function readEntry(entry: ZipEntry, main: ByteSource, limits: Limits): Pro
       source,
       open: () => entry.open(),
       size: entry.bytes,
-      storage: entry.compressed
-        ? { file: `${main.name}!${entry.name}` }
-        : { file: `${main.name}!${entry.name}`, byteOffset: 0 },
+      storage: { file: `${main.name}!${entry.name}`, byteOffset: 0 },
     },
     limits,
   )

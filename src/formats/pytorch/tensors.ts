@@ -149,6 +149,7 @@ export class TensorMaker {
           ? { byteOffset: stored.byteOffset + start, byteLength: bytes }
           : {}),
         ...(contiguous ? {} : { strides: found.strides }),
+        ...(!contiguous && stored?.byteOffset !== undefined ? { viewOffset: stored.byteOffset + start } : {}),
         ...(swapUnit > 1 ? { swapUnit } : {}),
       },
       ...(quantization ? { quantization } : {}),

@@ -134,7 +134,7 @@ function storedBytes(entry: ZipEntry, main: ByteSource, inflated: InflatedEntrie
   return {
     key: entry.name,
     file: `${main.name}!${entry.name}`,
-    ...(entry.compressed ? {} : { byteOffset: 0 }),
+    byteOffset: 0,
     size: entry.bytes,
     open: () => (entry.compressed ? inflated.open(entry) : entry.open()),
   }

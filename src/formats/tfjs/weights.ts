@@ -167,11 +167,24 @@ function makeTensor(
     shape,
     bytes: range.length,
     role: roleOf(name, dtype, shape.length),
-    ...(inside ? { storage: { file: shard.name, byteOffset, byteLength: range.length } } : {}),
+    ...(inside
+      ? { storage: { file: shard.name, byteOffset, byteLength: range.length } }
+      : shard !== undefined
+        ? { storage: { file: shard.name, parts: partsOf(parts, starts, range) } }
+        : {}),
     ...(quantization ? { quantization } : {}),
     // texts differ in length: only the whole of them is sure to be made of whole elements
     stream: () => streamRange(data, range, dtype === 'string' ? Math.max(1, range.length) : WHOLE_ELEMENTS),
   }
+}
+
+/** The ranges of the shards that a weight lies across. */
+function partsOf(shards: readonly ByteSource[], starts: readonly number[], { offset, length }: ByteRange) {
+  return shards.flatMap(({ name, size }, index) => {
+    const from = Math.max(offset, starts[index]!)
+    const byteLength = Math.min(offset + length, starts[index]! + size) - from
+    return byteLength > 0 ? [{ file: name, byteOffset: from - starts[index]!, byteLength }] : []
+  })
 }
 
 /** A multiple of every element's width. */
