@@ -1,6 +1,6 @@
 import type { AttributeValue, Node } from '../model/graph.ts'
 import { DTYPES, type Dtype } from '../tensor/dtype.ts'
-import { NotCovered, type Numbers, require } from './numbers.ts'
+import { demand, NotCovered, type Numbers } from './numbers.ts'
 
 /** One call of an operator: its node, its inputs, and what it may cost. */
 export interface Call {
@@ -23,12 +23,12 @@ export type OperatorTable = Readonly<Record<string, Operator>>
 
 /** @throws {NotCovered} when `operations` are more than the call may take */
 export function charge({ maxOperations }: Call, operations: number): void {
-  require(operations <= maxOperations, `${operations} operations, more than ${maxOperations}`)
+  demand(operations <= maxOperations, `${operations} operations, more than ${maxOperations}`)
 }
 
 export function input({ inputs, node }: Call, index: number): Numbers {
   const found = inputs[index]
-  require(found !== undefined, `${node.op} without input ${index}`)
+  demand(found !== undefined, `${node.op} without input ${index}`)
   return found
 }
 
@@ -45,7 +45,7 @@ export function findInt(node: Node, name: string): number | undefined {
   const value = node.attributes[name]
   if (value === undefined) return undefined
   if (typeof value === 'boolean') return value ? 1 : 0
-  require(typeof value === 'number' && Number.isInteger(value), `attribute ${name}`)
+  demand(typeof value === 'number' && Number.isInteger(value), `attribute ${name}`)
   return value
 }
 
@@ -53,14 +53,14 @@ export function findInt(node: Node, name: string): number | undefined {
 export function real({ node }: Call, name: string, standard: number): number {
   const value = node.attributes[name]
   if (value === undefined) return Math.fround(standard)
-  require(typeof value === 'number', `attribute ${name}`)
+  demand(typeof value === 'number', `attribute ${name}`)
   return Math.fround(value)
 }
 
 export function text({ node }: Call, name: string, standard: string): string {
   const value = node.attributes[name]
   if (value === undefined) return standard
-  require(typeof value === 'string', `attribute ${name}`)
+  demand(typeof value === 'string', `attribute ${name}`)
   return value
 }
 
@@ -68,9 +68,9 @@ export function text({ node }: Call, name: string, standard: string): string {
 export function findInts({ node }: Call, name: string): number[] | undefined {
   const value = node.attributes[name]
   if (value === undefined) return undefined
-  require(Array.isArray(value), `attribute ${name}`)
+  demand(Array.isArray(value), `attribute ${name}`)
   return value.map((item: AttributeValue) => {
-    require(typeof item === 'number', `attribute ${name}`)
+    demand(typeof item === 'number', `attribute ${name}`)
     return item
   })
 }
@@ -82,7 +82,7 @@ export function findReals(call: Call, name: string): number[] | undefined {
 export function findTexts({ node }: Call, name: string): string[] | undefined {
   const value = node.attributes[name]
   if (value === undefined) return undefined
-  require(Array.isArray(value) && value.every((item) => typeof item === 'string'), `attribute ${name}`)
+  demand(Array.isArray(value) && value.every((item) => typeof item === 'string'), `attribute ${name}`)
   return value as string[]
 }
 
@@ -90,18 +90,18 @@ export function findTexts({ node }: Call, name: string): string[] | undefined {
 export function findTensor({ node, constants }: Call, name: string): Numbers | undefined {
   const value = node.attributes[name]
   if (value === undefined || value === null) return undefined
-  require(typeof value === 'object' && !Array.isArray(value), `attribute ${name}`)
+  demand(typeof value === 'object' && !Array.isArray(value), `attribute ${name}`)
   const record = value as { readonly [key: string]: AttributeValue }
   if (typeof record.tensor === 'string') {
     const stored = constants?.get(record.tensor)
-    require(stored !== undefined, `stored tensor ${record.tensor}`)
+    demand(stored !== undefined, `stored tensor ${record.tensor}`)
     return stored
   }
   const { dtype, shape, values } = record
-  require(typeof dtype === 'string' && Object.hasOwn(DTYPES, dtype), `attribute ${name}`)
-  require(Array.isArray(shape) && Array.isArray(values), `attribute ${name}`)
+  demand(typeof dtype === 'string' && Object.hasOwn(DTYPES, dtype), `attribute ${name}`)
+  demand(Array.isArray(shape) && Array.isArray(values), `attribute ${name}`)
   const numbers = values.map((item) => {
-    require(typeof item === 'number', `attribute ${name}`)
+    demand(typeof item === 'number', `attribute ${name}`)
     return dtype === 'float32' ? Math.fround(item) : item
   })
   return {

@@ -87,7 +87,7 @@ function run(
   limits: EvaluationLimits,
   constants?: ReadonlyMap<string, Numbers>,
 ): readonly (Numbers | undefined)[] | NotCovered {
-  const operator = findOperator(node, opset)
+  const operator = findOperator(node)
   if (operator === undefined) return new NotCovered('operator is not covered')
   const maxOperations = limits.maxOperations ?? MAX_OPERATIONS
   const call: Call = { node, inputs, opset, maxOperations, ...(constants ? { constants } : {}) }

@@ -19,7 +19,7 @@ export type GivenNumbers = Omit<Numbers, 'values'> & { readonly values: Float64A
 export class NotCovered extends Error {}
 
 /** @throws {NotCovered} with `reason` unless `condition` */
-export function require(condition: boolean, reason: string): asserts condition {
+export function demand(condition: boolean, reason: string): asserts condition {
   if (!condition) throw new NotCovered(reason)
 }
 
@@ -28,9 +28,9 @@ const MAX_ELEMENTS = 2 ** 27
 
 /** Zeros for an array of `shape`. */
 export function zeros(shape: readonly number[]): Float64Array {
-  for (const size of shape) require(Number.isInteger(size) && size >= 0, `size ${size}`)
+  for (const size of shape) demand(Number.isInteger(size) && size >= 0, `size ${size}`)
   const count = elementCount(shape)
-  require(count <= MAX_ELEMENTS, `an array of ${count} elements`)
+  demand(count <= MAX_ELEMENTS, `an array of ${count} elements`)
   return new Float64Array(count)
 }
 
@@ -54,13 +54,13 @@ export function alike(model: Numbers, shape: readonly number[], values: Float64A
 
 /** The only value of a scalar or an array of one element. */
 export function scalarOf({ values }: Numbers): number {
-  require(values.length === 1, 'a scalar with several elements')
+  demand(values.length === 1, 'a scalar with several elements')
   return values[0]!
 }
 
 /** An axis from `-rank` to `rank - 1` as one from 0. */
 export function axisOf(axis: number, rank: number): number {
-  require(Number.isInteger(axis) && axis >= -rank && axis < rank, `axis ${axis} of rank ${rank}`)
+  demand(Number.isInteger(axis) && axis >= -rank && axis < rank, `axis ${axis} of rank ${rank}`)
   return axis < 0 ? axis + rank : axis
 }
 
@@ -79,7 +79,7 @@ export function broadcastShape(left: readonly number[], right: readonly number[]
   return Array.from({ length: rank }, (_, axis) => {
     const a = left[axis - rank + left.length] ?? 1
     const b = right[axis - rank + right.length] ?? 1
-    require(a === b || a === 1 || b === 1, `[${left}] and [${right}] do not broadcast`)
+    demand(a === b || a === 1 || b === 1, `[${left}] and [${right}] do not broadcast`)
     return a === 1 ? b : a
   })
 }
@@ -87,12 +87,12 @@ export function broadcastShape(left: readonly number[], right: readonly number[]
 /** Strides, in elements, with which an array of `shape` is read as one of shape `to`; 0 where it repeats. */
 export function broadcastStrides(shape: readonly number[], to: readonly number[]): number[] {
   const offset = to.length - shape.length
-  require(offset >= 0, `[${shape}] does not broadcast to [${to}]`)
+  demand(offset >= 0, `[${shape}] does not broadcast to [${to}]`)
   const strides = new Array<number>(to.length).fill(0)
   let stride = 1
   for (let axis = shape.length - 1; axis >= 0; axis--) {
     const size = shape[axis]!
-    require(size === 1 || size === to[axis + offset], `[${shape}] does not broadcast to [${to}]`)
+    demand(size === 1 || size === to[axis + offset], `[${shape}] does not broadcast to [${to}]`)
     strides[axis + offset] = size === 1 ? 0 : stride
     stride *= size
   }

@@ -1,19 +1,37 @@
 import type { Node } from '../model/graph.ts'
+import { ACTIVATION_OPERATORS } from './activations.ts'
 import type { Operator, OperatorTable } from './call.ts'
+import { CONV_OPERATORS } from './conv.ts'
+import { ELEMENTWISE_OPERATORS } from './elementwise.ts'
+import { GATHER_OPERATORS } from './gather.ts'
+import { MATMUL_OPERATORS } from './matmul.ts'
+import { NORMALISE_OPERATORS } from './normalise.ts'
+import { POOL_OPERATORS } from './pool.ts'
+import { REDUCE_OPERATORS } from './reduce.ts'
+import { SHAPE_OPERATORS } from './shape.ts'
 
-/** Operators by domain. */
-const TABLES: Readonly<Record<string, readonly OperatorTable[]>> = { 'ai.onnx': [], 'com.microsoft': [] }
+/** Operators by domain. A new family needs a row here. */
+const TABLES: Readonly<Record<string, OperatorTable>> = {
+  'ai.onnx': {
+    ...CONV_OPERATORS,
+    ...MATMUL_OPERATORS,
+    ...POOL_OPERATORS,
+    ...NORMALISE_OPERATORS,
+    ...ACTIVATION_OPERATORS,
+    ...ELEMENTWISE_OPERATORS,
+    ...REDUCE_OPERATORS,
+    ...SHAPE_OPERATORS,
+    ...GATHER_OPERATORS,
+  },
+  'com.microsoft': {},
+}
 
 /** Operators that clamp positions, so that 2^63 - 1 in them means "to the end". */
 const CLAMPS: ReadonlySet<string> = new Set(['Slice'])
 
 /** The operator that a node calls; undefined when it is not covered. */
-export function findOperator(
-  { op, domain }: Node,
-  _opset: number,
-): { run: Operator; clampsIntegers: boolean } | undefined {
-  for (const table of TABLES[domain || 'ai.onnx'] ?? []) {
-    if (Object.hasOwn(table, op)) return { run: table[op]!, clampsIntegers: CLAMPS.has(op) }
-  }
-  return undefined
+export function findOperator({ op, domain }: Node): { run: Operator; clampsIntegers: boolean } | undefined {
+  const table = TABLES[domain || 'ai.onnx']
+  if (table === undefined || !Object.hasOwn(table, op)) return undefined
+  return { run: table[op]!, clampsIntegers: CLAMPS.has(op) }
 }
