@@ -14,6 +14,8 @@ export interface TensorStorage {
   readonly byteLength?: number
   /** instead of `byteOffset`, where the values go on in another place: the pieces, in order, which make up the whole */
   readonly parts?: readonly { readonly file: string; readonly byteOffset: number; readonly byteLength: number }[]
+  /** instead of `byteOffset`, where the values are coded (one varint or field for each): where the first one lies */
+  readonly codedAt?: number
   /** two tensors with the same key view the same memory: they are tied */
   readonly key?: string
   /** strides in elements, where the tensor is a view other than C-contiguous */

@@ -15,7 +15,9 @@ export interface Located {
   readonly file: ModelFile
   /** name of the entry, where `file` is an archive */
   readonly entry?: string
+  /** its place is known only after `codedAt` has been given room, where there is one */
   readonly patch: Patch
+  readonly codedAt?: number
   /** where in the tensor's bytes the patch begins */
   readonly from: number
 }
@@ -36,6 +38,7 @@ export function locate(model: Model, filled: FilledTensor): Located[] {
   const { target } = filled
   const { storage } = target
   if (target.dtype === 'string') throw notWritable(target, 'it holds text')
+  if (storage?.codedAt !== undefined) return [locateCoded(model, filled, storage.codedAt)]
   if (storage?.strides !== undefined) return [locateView(model, filled, storage.strides)]
   const parts = storage?.parts ?? [
     { file: storage?.file, byteOffset: storage?.byteOffset, byteLength: storage?.byteLength },
@@ -54,6 +57,13 @@ export function locate(model: Model, filled: FilledTensor): Located[] {
   }
   if (from === target.bytes) return located
   throw notWritable(target, `it takes ${target.bytes} bytes, but ${from} are stored`)
+}
+
+/** Values that are coded one by one get a place of their own when the file is spliced. */
+function locateCoded(model: Model, filled: FilledTensor, codedAt: number): Located {
+  const { target } = filled
+  const patch: Patch = { tensor: target.name, offset: 0, length: target.bytes, bytes: () => valuesOf(filled) }
+  return { target, ...findFile(model, target, target.storage!.file), patch, codedAt, from: 0 }
 }
 
 /** A view (transposed, channels last): its elements are put between whatever else lies there. */

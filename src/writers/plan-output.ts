@@ -31,7 +31,7 @@ export interface OutputRequest {
 export async function planOutput({ target, filled, out, limits }: OutputRequest): Promise<Output> {
   const name = out.toLowerCase()
   if (isLikeTarget(name, target)) {
-    const files = await copyWithValues(target, filled, limits)
+    const files = await copyWithValues(target, filled, out, limits)
     return { format: target.format, kind: 'copy', isFolder: false, files }
   }
   const writer = FRESH.find(({ ending }) => name.endsWith(ending))

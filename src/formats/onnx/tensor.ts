@@ -86,7 +86,8 @@ export function tensorLayout(
     checkSize(stored, dense, 'bytes of values', what, main, typed[0])
     return { dtype, shape, bytes: dense, ...inline(main, typed) }
   }
-  return { dtype, shape, bytes: dense, values: { kind: 'varints', source: main, ranges: typed } }
+  const storage = typed[0] === undefined ? {} : { storage: { file: main.name, codedAt: typed[0].offset } }
+  return { dtype, shape, bytes: dense, values: { kind: 'varints', source: main, ranges: typed }, ...storage }
 }
 
 /** The Tensor of the Model for a stored one. */
@@ -106,7 +107,8 @@ export function toTensor(name: string, role: TensorRole, layout: TensorLayout): 
 function inline(main: ByteSource, ranges: readonly Payload[]): { values: Values; storage?: TensorStorage } {
   const values: Values = { kind: 'raw', source: main, ranges }
   const [only] = ranges
-  if (only === undefined || ranges.length > 1) return { values }
+  if (only === undefined) return { values }
+  if (ranges.length > 1) return { values, storage: { file: main.name, codedAt: only.offset } }
   return { values, storage: { file: main.name, byteOffset: only.offset, byteLength: only.length } }
 }
 

@@ -31,10 +31,17 @@ test('a graph model opened as a folder', async () => {
   expect(model.metadata).toMatchObject({ producer: 'TensorFlow.js Converter', producerVersion: '4.22.0' })
 })
 
-test('a weight that lies in one shard says where, one that spans two does not', async () => {
+test('a weight says where it lies, also where it goes on in another shard', async () => {
   const { model } = await readAll(tfjs, graph)
+  const first = model.tensors[0]!.storage!
+  expect(first.parts?.map(({ file }) => file)).toEqual([
+    'group1-shard1of3.bin',
+    'group1-shard2of3.bin',
+    'group1-shard3of3.bin',
+  ])
+  expect(first.parts?.reduce((sum, { byteLength }) => sum + byteLength, 0)).toBe(model.tensors[0]!.bytes)
   expect(model.tensors.map(({ storage }) => storage)).toEqual([
-    undefined,
+    first,
     { file: 'group1-shard3of3.bin', byteOffset: 8, byteLength: 12 },
   ])
 })
