@@ -18,7 +18,8 @@ const ROOMS: Readonly<Record<string, { imports: readonly string[]; outside?: rea
     imports: ['bytes', 'encoding', 'model', 'onnx', 'tensor'],
     outside: ['node:worker_threads', 'onnxruntime-node', 'tsx/esm/api'],
   },
-  report: { imports: ['encoding', 'model', 'tensor', 'layers', 'compare'], outside: ['zod', 'picocolors'] },
+  report: { imports: ['encoding', 'model', 'tensor', 'layers', 'compare', 'transfer'], outside: ['zod', 'picocolors'] },
+  transfer: { imports: ['compare', 'layers', 'model', 'tensor'] },
   writers: { imports: ['bytes', 'encoding', 'tensor', 'model', 'formats', 'transfer'] },
   settings: { imports: ['compare'], outside: ['yaml', 'zod'] },
   tasks: {
@@ -39,7 +40,10 @@ const ROOMS: Readonly<Record<string, { imports: readonly string[]; outside?: rea
     ],
   },
   host: { imports: ['bytes', 'formats', 'model', 'tensor', 'images', 'writers'], outside: ['node:', 'sharp'] },
-  cli: { imports: ['bytes', 'model', 'tensor', 'tasks', 'report', 'host'], outside: ['node:', 'picocolors'] },
+  cli: {
+    imports: ['bytes', 'model', 'tensor', 'settings', 'tasks', 'report', 'host'],
+    outside: ['node:', 'picocolors'],
+  },
 }
 
 /** Past this a file hides its worst code; each exception has its reason. */

@@ -1,0 +1,31 @@
+import type { Tensor } from '../tensor/tensor.ts'
+import type { Part } from './build-expression.ts'
+import type { Expression } from './expression.ts'
+import type { Reading } from './kernel-layout.ts'
+import type { Inputs, LedgerState } from './ledger.ts'
+import type { Unit, UnitSet } from './units.ts'
+
+/** What every rule of the mapping may look at. */
+export interface MappingContext {
+  readonly source: UnitSet
+  readonly target: UnitSet
+  readonly readings: ReadonlyMap<Unit, Reading>
+  /** of a BatchNorm: as its file states it, else its framework's default */
+  epsilonOf(unit: Unit): number
+  /** the port works on transposed pictures (MATLAB heritage): height and width change places in every kernel */
+  readonly swapsHeightAndWidth: boolean
+}
+
+/** How one tensor of the target is made, before it is known how its unit was found. */
+export interface Draft {
+  readonly target: Tensor
+  readonly inputs: Inputs
+  readonly expression?: Expression
+  readonly state: LedgerState
+  readonly reason: string
+}
+
+/** A draft with its expression; a shape other than the target's is a bug of the rule that made it. */
+export function finish(target: Tensor, inputs: Inputs, part: Part, state: LedgerState, reason: string): Draft {
+  return { target, inputs, expression: part.expression, state, reason }
+}

@@ -1,0 +1,76 @@
+import { splitName } from '../compare/weights/names.ts'
+import type { Layer } from '../layers/layer.ts'
+import { layersOf } from '../layers/layers-of.ts'
+import { repetitions, variableNames } from '../layers/variable-names.ts'
+import type { Model } from '../model/model.ts'
+import { DTYPES, elementCount, isFloat } from '../tensor/dtype.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { unitsOfGraph } from './graph-units.ts'
+import { layerGraph } from './layer-graph.ts'
+import { unitsOfNames } from './named-units.ts'
+import type { Convention, Unit, UnitSet } from './units.ts'
+
+/** Sorts the stored tensors of a model into units, by its graph, else by their names. Reads no values of kernels. */
+export async function unitsOf(model: Model): Promise<UnitSet> {
+  const layers = await layersOf(model)
+  const auxiliary = new Map<Tensor, string>()
+  const isRepeated = repetitions(model)
+  const parameters: Tensor[] = []
+  for (const tensor of model.tensors) {
+    const reason = auxiliaryReason(tensor) ?? (isRepeated(tensor) ? 'the same memory as a tensor before it' : undefined)
+    if (reason === undefined) parameters.push(tensor)
+    else auxiliary.set(tensor, reason)
+  }
+  const hasGraph = statesOrder(model, layers)
+  const units = hasGraph ? graphUnits(layers, parameters) : namedUnits(model, layers, parameters)
+  const inUnits = new Set(units.flatMap(({ slots }) => slots.map(({ tensor }) => tensor)))
+  if (hasGraph)
+    for (const tensor of parameters)
+      if (!inUnits.has(tensor)) auxiliary.set(tensor, 'constant of the graph that no layer owns')
+  return { units, layers: hasGraph ? layers : [], hasGraph, convention: conventionOf(model, parameters), auxiliary }
+}
+
+/** TensorFlow's SavedModel spells a BatchNorm as seven operators; the names of its variables say more than they. */
+function statesOrder(model: Model, layers: readonly Layer[]): boolean {
+  if (model.format === 'tf-saved-model' || model.format === 'tf-checkpoint')
+    if (variableNames(model).size > 0) return false
+  return layers.some(({ inputs, weights }) => inputs.length > 0 && weights.length > 0)
+}
+
+function graphUnits(layers: readonly Layer[], tensors: readonly Tensor[]): Unit[] {
+  const units = unitsOfGraph(layerGraph(layers), new Map(tensors.map((tensor) => [tensor.name, tensor])))
+  return units.map((unit, index) => Object.assign(unit, { index }))
+}
+
+function namedUnits(model: Model, layers: readonly Layer[], tensors: readonly Tensor[]): Unit[] {
+  const names = variableNames(model)
+  const settings = new Map(layers.map((layer) => [layer.name, layer]))
+  return unitsOfNames(tensors, (tensor) => names.get(tensor.name) ?? tensor.name, settings)
+}
+
+function auxiliaryReason(tensor: Tensor): string | undefined {
+  const { dtype, role, shape, quantization } = tensor
+  const { last } = splitName(tensor.name)
+  if (role === 'optimizer') return 'optimiser state'
+  if (role === 'ema') return 'averaged (EMA) copy of the parameters'
+  if (/^(num_batches_tracked|num_updates|iterations?|seed_generator_state|global_step)$/i.test(last))
+    return 'counter, not used at inference'
+  if (dtype === 'string') return 'text'
+  if (elementCount(shape) === 0) return 'holds no elements'
+  if (DTYPES[dtype].kind === 'bool') return 'truth values (a mask or flag)'
+  if (!isFloat(dtype) && quantization === undefined) return 'whole numbers (a shape, index or axis)'
+  if (elementCount(shape) === 1 && role === 'constant') return 'single constant of the graph'
+  return undefined
+}
+
+/** By the framework; else by how its tensors are called. */
+function conventionOf(model: Model, tensors: readonly Tensor[]): Convention {
+  const { framework } = model.metadata
+  if (model.format === 'tflite') return 'tflite'
+  const lasts = tensors.map(({ name }) => splitName(name).last.toLowerCase())
+  const count = (pattern: RegExp) => lasts.filter((last) => pattern.test(last)).length
+  const torch = count(/^(weight|running_mean|running_var)$/)
+  const keras = count(/^(kernel|kernel:0|gamma|beta|moving_mean|moving_variance|weights|biases|depthwise_kernel)$/)
+  if (torch > 0 || keras > 0) return torch >= keras ? 'torch' : 'keras'
+  return framework === 'keras' || framework === 'tensorflow' ? 'keras' : 'torch'
+}
