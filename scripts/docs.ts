@@ -8,6 +8,7 @@ import { CAUSES } from '../src/compare/vocabulary.ts'
 import { FORMATS } from '../src/formats/registry.ts'
 import { comparisonSchema } from '../src/report/comparison.ts'
 import { inspectionSchema, tensorReportSchema } from '../src/report/inspection.ts'
+import { settingsSchema } from '../src/settings/settings.ts'
 
 /**
  * Writes the generated pages under docs/ from the data that the program itself runs on: commands, formats, schemas.
@@ -26,6 +27,7 @@ const pages: Readonly<Record<string, string>> = {
     'TensorReport',
     'modelwright inspect --tensor NAME --json',
   ),
+  'docs/schemas/modelwright-yaml.schema.json': schemaPage(settingsSchema, 'Settings', 'modelwright.yaml'),
 }
 
 const check = process.argv.includes('--check')
@@ -95,7 +97,7 @@ function causesPage(): string {
 
 function schemaPage(schema: z.ZodType, title: string, source: string): string {
   const json = z.toJSONSchema(schema, { target: 'draft-2020-12' })
-  return `${JSON.stringify({ title, description: `Output of ${source}`, ...json }, null, 2)}\n`
+  return `${JSON.stringify({ title, description: source.endsWith('.yaml') ? `The file ${source}` : `Output of ${source}`, ...json }, null, 2)}\n`
 }
 
 function rows(head: readonly string[], body: readonly (readonly string[])[]): string {

@@ -6,11 +6,15 @@ import { checkWritable, writeWholeFile } from '../host/write-file.ts'
 import { renderComparisonPage } from '../report/html/comparison-page.ts'
 import { renderJson } from '../report/json.ts'
 import { renderComparison } from '../report/render-comparison.ts'
+import type { Settings } from '../settings/parse-settings.ts'
 import { compare } from '../tasks/compare.ts'
+import { readSettings } from '../tasks/read-settings.ts'
 import type { Call, Command, Console } from './command.ts'
 import { ExitCode } from './exit-code.ts'
 import { stageLine } from './progress.ts'
 import { styleFor } from './style.ts'
+
+const DEFAULT_SETTINGS = 'modelwright.yaml'
 
 export const compareCommand: Command = {
   name: 'compare',
@@ -34,6 +38,11 @@ export const compareCommand: Command = {
       repeated: true,
       description: 'the same samples as the candidate takes them; NHWC for NCHW is found without it',
     },
+    config: {
+      value: 'FILE',
+      description:
+        'expected differences and what outputs stand for (docs/accounted.md); modelwright.yaml of the current folder, where there is one',
+    },
     seed: { value: 'N', description: 'seed of the generated inputs (default 1)' },
     json: { description: 'print the report as JSON (docs/schemas/comparison.schema.json)' },
     html: { value: 'FILE', description: 'also write the report as one self-contained page' },
@@ -56,7 +65,11 @@ ONNX Runtime on the same inputs and names the first value that differs although 
       description: 'the same on real images',
     },
   ],
-  exits: { 0: 'match', 1: 'mismatch', 2: 'nothing was compared, or a file or option is wrong' },
+  exits: {
+    0: 'match, perhaps with accounted differences',
+    1: 'mismatch, or an expected difference that does not hold',
+    2: 'nothing was compared, or a file or option is wrong',
+  },
   run,
 }
 
@@ -69,6 +82,7 @@ async function run(call: Call, console: Console): Promise<ExitCode> {
     return input
   }
   const progress = stageLine(console)
+  const settings = await settingsFor(call.text('config'))
   const seed = parseSeed(call.text('seed'))
   const page = call.text('html')
   try {
@@ -76,6 +90,7 @@ async function run(call: Call, console: Console): Promise<ExitCode> {
     const report = await compare(await open(referencePath!), await open(candidatePath!), {
       inputs: await Promise.all(call.texts('inputs').map(open)),
       candidateInputs: await Promise.all(call.texts('candidate-inputs').map(open)),
+      ...(settings ? { settings } : {}),
       seed,
       createHasher: createSha256,
       decodeImage,
@@ -90,6 +105,22 @@ async function run(call: Call, console: Console): Promise<ExitCode> {
   } finally {
     progress.done()
     await Promise.all(opened.map((input) => input.close()))
+  }
+}
+
+/** The file that is named, else modelwright.yaml where one lies in the current folder. */
+async function settingsFor(path: string | undefined): Promise<Settings | undefined> {
+  let input: OpenInput
+  try {
+    input = await openInput(path ?? DEFAULT_SETTINGS)
+  } catch (error) {
+    if (path === undefined && error instanceof ToolError && error.code === 'NO_SUCH_FILE') return undefined
+    throw error
+  }
+  try {
+    return await readSettings(input)
+  } finally {
+    await input.close()
   }
 }
 

@@ -42,8 +42,8 @@ const valueRow = z.object({
   reference: z.string(),
   candidate: z.string().nullable(),
   status: z
-    .enum(['equal', 'different', 'hidden', 'after-divergence'])
-    .describe('hidden: fused or folded away in the candidate, with agreement behind it'),
+    .enum(['equal', 'different', 'hidden', 'after-divergence', 'accounted'])
+    .describe('hidden: fused or folded away in the candidate, with agreement behind it; accounted: expected'),
   layout: z.string().nullable(),
   maxAbs: finite,
   maxRel: finite,

@@ -47,3 +47,14 @@ export function wrap(text: string, columns: number, indent: number): string {
   }
   return [...lines, line].join(`\n${' '.repeat(indent)}`)
 }
+
+/** How many times something: two or three significant digits, thousands apart: `11,500`, `86`, `2.3 million`. */
+export function formatTimes(times: number): string {
+  if (!Number.isFinite(times)) return 'infinitely many'
+  if (times >= 1e6) {
+    const [value, word] =
+      times >= 1e12 ? [times / 1e12, 'trillion'] : times >= 1e9 ? [times / 1e9, 'billion'] : [times / 1e6, 'million']
+    return `${value >= 1e6 ? formatNumber(value) : Number(value.toPrecision(3))} ${word}`
+  }
+  return Number(times.toPrecision(3)).toLocaleString('en')
+}

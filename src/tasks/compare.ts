@@ -13,7 +13,8 @@ import { formatTitle } from '../formats/registry.ts'
 import type { Layer } from '../layers/layer.ts'
 import { layersOf } from '../layers/layers-of.ts'
 import type { Comparison } from '../report/comparison.ts'
-import { comparisonReport } from './comparison-report.ts'
+import type { Settings } from '../settings/parse-settings.ts'
+import { accountedReport } from './account-differences.ts'
 import type { DecodeImage } from './load-inputs.ts'
 import { readModel } from './open-model.ts'
 import { roundedWeights } from './rounded-weights.ts'
@@ -31,6 +32,8 @@ export interface CompareOptions {
   readonly createHasher?: CreateHasher
   /** needed for image inputs */
   readonly decodeImage?: DecodeImage
+  /** what modelwright.yaml says: differences that are on purpose, and what outputs stand for */
+  readonly settings?: Settings
   /** told what is being done, for a progress line */
   readonly onStage?: (stage: string) => void
 }
@@ -71,7 +74,8 @@ export async function compare(
   const behaviour = await observeBehaviour(first, second, weights, anchorsOf(own.layers, weights), options)
   stage('hashing')
   const digests = await Promise.all([digest(reference, options.createHasher), digest(candidate, options.createHasher)])
-  return comparisonReport({ reference: first, candidate: second, digests, weights, behaviour })
+  const parts = { reference: first, candidate: second, digests, weights, behaviour }
+  return accountedReport(parts, options.settings?.expected ?? [], [own.layers, other.layers])
 }
 
 async function weightSet({ model }: OpenedModel) {

@@ -9,8 +9,10 @@ import { formatNumber, plural } from '../report/text.ts'
 import type { BehaviourOutcome } from './compare.ts'
 import { hiddenDifference, hiddenDivergence } from './hidden-differences.ts'
 import type { OpenedModel } from './run-pair.ts'
+import { verdictSentence } from './verdict-sentence.ts'
 
-interface Parts {
+/** The halves of a comparison, before they are put together. */
+export interface ComparisonParts {
   readonly reference: OpenedModel
   readonly candidate: OpenedModel
   readonly digests: readonly [string | null, string | null]
@@ -19,7 +21,7 @@ interface Parts {
 }
 
 /** Puts the halves of a comparison into the published form and draws the verdict. */
-export function comparisonReport({ reference, candidate, digests, weights, behaviour }: Parts): Comparison {
+export function comparisonReport({ reference, candidate, digests, weights, behaviour }: ComparisonParts): Comparison {
   const ran = behaviour.comparison
   const stored = behaviour.asked === true && weights.verdict === 'match' ? 'not-compared' : weights.verdict
   const hidden = ran?.verdict === 'match' ? hiddenDifference(weights) : undefined
@@ -66,7 +68,7 @@ export function comparisonReport({ reference, candidate, digests, weights, behav
       ...[...reference.model.warnings, ...candidate.model.warnings].map(({ message }) => message),
     ],
   }
-  return { ...draft, summary: summarise(draft) }
+  return { ...draft, summary: verdictSentence(draft) }
 }
 
 function fileSummary({ input, model }: OpenedModel, sha256: string | null): Comparison['reference'] {
@@ -290,26 +292,4 @@ function notCompared({ comparison, reason }: BehaviourOutcome, weights: WeightCo
   if (comparison === undefined) gaps.push({ what: 'behaviour', reason: reason ?? 'nothing ran' })
   if (weights.verdict === 'not-compared') gaps.push({ what: 'weights', reason: weights.reason })
   return gaps
-}
-
-function summarise(report: Omit<Comparison, 'summary'>): string {
-  const { verdict, behaviour, weights, firstDivergence, causes } = report
-  const ran = behaviour.verdict !== 'not-compared'
-  if (verdict === 'not-compared') {
-    return weights.verdict === 'match'
-      ? `The weights are the same, but behaviour, for which inputs were given, could not be compared: ${behaviour.reason}`
-      : `Nothing could be compared: ${weights.reason}`
-  }
-  if (verdict === 'match')
-    return ran
-      ? `Both compute the same: ${behaviour.reason}`
-      : `The weights are the same: ${weights.reason}. Behaviour was not compared`
-  const place = firstDivergence?.referenceTensor ?? firstDivergence?.referenceNode ?? firstDivergence?.candidateTensor
-  const [top] = causes
-  if (behaviour.verdict === 'match')
-    return `${behaviour.reason}, but ${firstDivergence?.detail ?? weights.reason}`.replace(/^./, (letter) =>
-      letter.toUpperCase(),
-    )
-  const why = top === undefined ? '' : `: ${top.label}${top.proved || top.confidence >= 0.9 ? '' : ' (likely)'}`
-  return place ? `They part at ${place}${why}` : ran ? behaviour.reason : weights.reason
 }

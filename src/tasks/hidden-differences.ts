@@ -6,7 +6,11 @@ import type { OpenedModel } from './run-pair.ts'
  * Attributes whose difference changes the function, though on ordinary inputs by less than rounding: an epsilon beside
  * large variances (LayerNorm, 1e-5 for 1e-3: 5e-8), a bound that no value reaches. Runs cannot show them, files do.
  */
-const BELOW_ROUNDING: ReadonlySet<WeightCause['label']> = new Set(['bn-epsilon', 'layernorm-epsilon', 'clip-range'])
+export const BELOW_ROUNDING: ReadonlySet<WeightCause['label']> = new Set([
+  'bn-epsilon',
+  'layernorm-epsilon',
+  'clip-range',
+])
 
 /** The earliest certain difference of that kind. */
 export function hiddenDifference({ causes }: WeightComparison): WeightCause | undefined {
