@@ -138,7 +138,7 @@ async function makeRoom({ sessions, thread }: Seat, bytes: number): Promise<void
   for (const [key, { id }] of sessions) {
     if (sessions.size < MAX_SESSIONS && used() <= MAX_SESSION_BYTES) return
     sessions.delete(key)
-    await thread.ask({ kind: 'release', session: id }, 'released')
+    await thread.ask({ kind: 'release', session: id }, 'done')
   }
 }
 
