@@ -126,17 +126,17 @@ function divideInts(a: number, b: number): number {
   return Math.trunc(a / b) + 0
 }
 
-/** fmod has the dividend's sign; the other form, of integers only, the divisor's. */
+/** fmod has the dividend's sign, the other form the divisor's. */
 function modulo(call: Call) {
   const [left, right] = operands(call)
   const fmod = int(call, 'fmod', 0) !== 0
-  demand(fmod || left.kind === 'int', 'Mod of floats without fmod')
   const combine = (a: number, b: number) => {
-    demand(left.kind !== 'int' || b !== 0, 'integer division by zero')
+    demand(left.kind === 'float' || b !== 0, 'integer division by zero')
+    // an infinite divisor has nothing to bring the rest nearer to
     const rest = a % b
-    return (fmod || rest === 0 || rest < 0 === b < 0 ? rest : rest + b) + 0
+    return fmod || rest === 0 || Number.isNaN(rest) || rest < 0 === b < 0 ? rest : rest + b
   }
-  return [combineValues(left, right, fmod && left.kind === 'float' ? (a, b) => a % b : combine)]
+  return [combineValues(left, right, combine)]
 }
 
 function power(call: Call) {
@@ -170,7 +170,10 @@ function bitShift(call: Call) {
   const left = text(call, 'direction', '') === 'LEFT'
   const x = input(call, 0)
   const bits = x.dtype === undefined ? 64 : DTYPES[x.dtype].bits
-  const shift = (a: bigint, b: bigint) => (left ? BigInt.asUintN(bits, a << b) : a >> b)
+  const shift = (a: bigint, b: bigint) => {
+    demand(b >= 0n, 'a negative shift')
+    return left ? BigInt.asUintN(bits, a << b) : a >> b
+  }
   return bitwise(shift)(call)
 }
 

@@ -95,7 +95,10 @@ function run(
     if (!operator.clampsIntegers) inputs.forEach(checkExact)
     const outputs = operator.run(call)
     outputs.forEach(checkExact)
-    return outputs
+    const dtype = inputs.find((array) => array?.kind === 'float')?.dtype
+    return outputs.map((array) =>
+      array?.kind === 'float' && array.dtype === undefined && dtype !== undefined ? { ...array, dtype } : array,
+    )
   } catch (error) {
     if (error instanceof NotCovered) return error
     throw error

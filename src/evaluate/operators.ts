@@ -2,12 +2,18 @@ import type { Node } from '../model/graph.ts'
 import { ACTIVATION_OPERATORS } from './activations.ts'
 import type { Operator, OperatorTable } from './call.ts'
 import { CONV_OPERATORS } from './conv.ts'
+import { EINSUM_OPERATORS } from './einsum.ts'
 import { ELEMENTWISE_OPERATORS } from './elementwise.ts'
+import { FUSED_OPERATORS } from './fused.ts'
 import { GATHER_OPERATORS } from './gather.ts'
+import { GRID_OPERATORS } from './grid-sample.ts'
 import { MATMUL_OPERATORS } from './matmul.ts'
 import { NORMALISE_OPERATORS } from './normalise.ts'
 import { POOL_OPERATORS } from './pool.ts'
+import { QUANTISE_OPERATORS } from './quantise.ts'
+import { RECURRENT_OPERATORS } from './recurrent.ts'
 import { REDUCE_OPERATORS } from './reduce.ts'
+import { RESIZE_OPERATORS } from './resize.ts'
 import { SHAPE_OPERATORS } from './shape.ts'
 
 /** Operators by domain. A new family needs a row here. */
@@ -22,8 +28,13 @@ const TABLES: Readonly<Record<string, OperatorTable>> = {
     ...REDUCE_OPERATORS,
     ...SHAPE_OPERATORS,
     ...GATHER_OPERATORS,
+    ...RESIZE_OPERATORS,
+    ...GRID_OPERATORS,
+    ...RECURRENT_OPERATORS,
+    ...EINSUM_OPERATORS,
+    ...QUANTISE_OPERATORS,
   },
-  'com.microsoft': {},
+  'com.microsoft': FUSED_OPERATORS,
 }
 
 /** Operators that clamp positions, so that 2^63 - 1 in them means "to the end". */

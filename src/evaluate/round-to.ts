@@ -35,7 +35,7 @@ export function roundTo(dtype: Dtype, values: Float64Array, saturate = true): Fl
   const largest = grid.at(-1)!
   const infinity = row.infinite ? Number.POSITIVE_INFINITY : Number.NaN
   return values.map((value) => {
-    if (Number.isNaN(value)) return value
+    if (Number.isNaN(value)) return dtype === 'float4_e2m1fn' ? 0 : value
     const size = Math.abs(value)
     const sign = value < 0 || Object.is(value, -0) ? -1 : 1
     if (size === Number.POSITIVE_INFINITY) return saturate ? sign * largest : sign * infinity

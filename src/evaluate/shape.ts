@@ -1,6 +1,6 @@
 import { contiguousStrides } from '../tensor/array-value.ts'
 import { DTYPES, type Dtype, elementCount } from '../tensor/dtype.ts'
-import { type Call, findInts, findTensor, hasOutput, input, int, kindOf, type OperatorTable, real } from './call.ts'
+import { type Call, findInts, findTensor, hasOutput, input, int, kindOf, type OperatorTable } from './call.ts'
 import {
   alike,
   around,
@@ -267,19 +267,25 @@ function castLike(call: Call) {
   return [castTo(input(call, 0), dtype, int(call, 'saturate', 1) !== 0)]
 }
 
+/** The value may be stored in any of seven attributes; a reader may have made a tensor of it. */
 function constant(call: Call) {
-  const stored = findTensor(call, 'value')
-  if (stored !== undefined) return [stored]
   const { attributes } = call.node
-  const numbers = (values: readonly number[], shape: number[], dtype: Dtype): Numbers[] => [
-    { shape, values: Float64Array.from(values), kind: kindOf(dtype), dtype },
-  ]
-  if ('value_float' in attributes) return numbers([real(call, 'value_float', 0)], [], 'float32')
-  if ('value_int' in attributes) return numbers([int(call, 'value_int', 0)], [], 'int64')
-  const floatList = 'value_floats' in attributes
-  const list = findInts(call, floatList ? 'value_floats' : 'value_ints')
-  demand(list !== undefined, 'a constant of another kind')
-  return numbers(floatList ? list.map(Math.fround) : list, [list.length], floatList ? 'float32' : 'int64')
+  const name = Object.keys(attributes).find((key) => key.startsWith('value'))
+  demand(name !== undefined, 'a constant without value')
+  const stated = attributes[name]
+  if (typeof stated === 'object' && !Array.isArray(stated)) {
+    const stored = findTensor(call, name)
+    demand(stored !== undefined, 'a constant without value')
+    return [stored]
+  }
+  const dtype = /float/.test(name) ? 'float32' : 'int64'
+  const list = Array.isArray(stated) ? findInts(call, name)! : [stated]
+  const values = list.map((value) => {
+    demand(typeof value === 'number', 'a constant of another kind')
+    return dtype === 'float32' ? Math.fround(value) : value
+  })
+  const shape = Array.isArray(stated) ? [values.length] : []
+  return [{ shape, values: Float64Array.from(values), kind: kindOf(dtype), dtype } as const]
 }
 
 /** @source https://onnx.ai/onnx/operators/ */

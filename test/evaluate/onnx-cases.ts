@@ -41,7 +41,9 @@ export function readCases(folder: string): { cases: readonly OnnxCase[]; run(row
 }
 
 async function runCase(folder: string, row: OnnxCase, bytes: Uint8Array): Promise<Outcome> {
-  const { graph, opsets, constants } = await readOnnxModel(new Uint8Array(readFileSync(join(folder, `${row.name}.onnx`))))
+  const { graph, opsets, constants } = await readOnnxModel(
+    new Uint8Array(readFileSync(join(folder, `${row.name}.onnx`))),
+  )
   const given = new Map<string, GivenNumbers>(constants)
   for (const input of row.inputs) given.set(input.name, load(input, bytes))
   const operators = graph.nodes.map(({ op }) => op)
