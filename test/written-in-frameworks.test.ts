@@ -1,0 +1,133 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join, resolve } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { DEFAULT_LIMITS } from '../src/bytes/limits.ts'
+import { openInput } from '../src/host/open-input.ts'
+import { writeOutput } from '../src/host/write-output.ts'
+import { readModel } from '../src/tasks/open-model.ts'
+import type { FilledTensor } from '../src/transfer/plan.ts'
+import { planOutput } from '../src/writers/plan-output.ts'
+import { rewritten } from './rewritten.ts'
+import { digestTensor } from './tensor-digest.ts'
+
+/**
+ * Files that we wrote, loaded by the frameworks they are for: names, types, shapes and every byte must be what was
+ * written, and models must run and answer by their new weights. Needs Python with the frameworks of
+ * `scripts/fixtures/requirements.txt`; `.ci/run` has it and says where.
+ */
+const python = process.env.MODELWRIGHT_VENV && join(process.env.MODELWRIGHT_VENV, 'bin/python')
+const root = resolve(import.meta.dirname, '..')
+const fixtures = 'test/fixtures/frameworks'
+const digits = 'examples/digits'
+
+interface Row {
+  /** the target, which gives the layout */
+  readonly target: string
+  /** how the frameworks read the output */
+  readonly kind: string
+  /** name of the output; the target's own unless told */
+  readonly out?: string
+  /** outputs are compared with the original's: they must differ */
+  readonly runs?: boolean
+}
+
+const ROWS: readonly Row[] = [
+  { target: `${digits}/reference/digits.pt`, kind: 'fresh safetensors', out: 'fresh.safetensors' },
+  { target: `${digits}/candidate/digits.keras`, kind: 'npz', out: 'fresh.npz' },
+  { target: `${digits}/candidate/digits.tflite`, kind: 'npz', out: 'tflite.npz' },
+  { target: `${fixtures}/safetensors/dtypes.safetensors`, kind: 'safetensors' },
+  { target: `${fixtures}/pytorch/dtypes-newer.pt`, kind: 'fresh safetensors', out: 'newer.safetensors' },
+  { target: `${fixtures}/npz/compressed.npz`, kind: 'npz' },
+  { target: `${fixtures}/npz/stored.npz`, kind: 'npz' },
+  { target: `${fixtures}/npy/big-endian.npy`, kind: 'npy' },
+  { target: `${fixtures}/npy/fortran-3d.npy`, kind: 'npy' },
+  { target: `${digits}/reference/digits.pt`, kind: 'pytorch' },
+  { target: `${digits}/reference/digits-checkpoint.pt`, kind: 'pytorch' },
+  { target: `${digits}/reference/digits-torchscript.pt`, kind: 'torchscript', runs: true },
+  { target: `${fixtures}/pytorch/dtypes.pt`, kind: 'pytorch' },
+  { target: `${fixtures}/pytorch/deflated.pt`, kind: 'pytorch' },
+  { target: `${fixtures}/pytorch/big-endian.pt`, kind: 'pytorch' },
+  { target: `${fixtures}/pytorch/parameters.pt`, kind: 'pytorch' },
+  { target: `${fixtures}/pytorch/legacy-checkpoint.pt`, kind: 'pytorch' },
+  { target: `${fixtures}/pytorch-1.13/checkpoint.pt`, kind: 'pytorch' },
+  { target: `${digits}/candidate/digits.keras`, kind: 'keras', runs: true },
+  { target: `${digits}/candidate/digits.h5`, kind: 'keras-h5', runs: true },
+  { target: `${digits}/candidate/digits.weights.h5`, kind: 'hdf5' },
+  { target: `${fixtures}/keras-3/recurrent.keras`, kind: 'keras', runs: true },
+  { target: `${fixtures}/keras-3/half.keras`, kind: 'keras', runs: true },
+  { target: `${fixtures}/hdf5/types-latest.h5`, kind: 'hdf5' },
+  { target: `${digits}/reference/digits.onnx`, kind: 'onnx', runs: true },
+  { target: `${digits}/candidate/digits.onnx`, kind: 'onnx', runs: true },
+  { target: `${fixtures}/onnx/dtypes-typed.onnx`, kind: 'onnx' },
+  { target: `${fixtures}/onnx/external-two.onnx`, kind: 'onnx', out: 'renamed.onnx' },
+  { target: `${fixtures}/onnx/external-one.onnx`, kind: 'onnx', out: 'renamed-one.onnx' },
+  { target: `${digits}/candidate/digits.tflite`, kind: 'tflite', runs: true },
+  { target: `${digits}/candidate/digits-fp16.tflite`, kind: 'tflite', runs: true },
+]
+
+interface Checked {
+  readonly file: string
+  readonly problems: readonly string[]
+  readonly compared: number
+  readonly ran: boolean
+}
+
+if (python === undefined || !existsSync(python)) {
+  test.skip('what we write is what the frameworks read (no MODELWRIGHT_VENV with the frameworks)', () => {})
+} else {
+  describe('what we write is what the frameworks read', () => {
+    let folder = ''
+    let checked: Checked[] = []
+    const outputs = ROWS.map(({ target, out }, index) => join(`${index}`, out ?? basename(target)))
+
+    beforeAll(async () => {
+      folder = mkdtempSync(join(tmpdir(), 'modelwright-written-'))
+      const requests = []
+      for (const [index, row] of ROWS.entries()) requests.push(await write(row, join(folder, outputs[index]!)))
+      writeFileSync(join(folder, 'request.json'), JSON.stringify(requests))
+      const script = join(root, 'scripts/fixtures/check_written.py')
+      const answer = execFileSync(python, [script, join(folder, 'request.json')], { maxBuffer: 1 << 26, stdio: 'pipe' })
+      checked = JSON.parse(answer.toString().trim().split('\n').at(-1)!)
+    }, 600_000)
+    afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+    test.each(ROWS.map((row, index) => ({ ...row, out: outputs[index]! })))('$target as $out', ({ out, runs }) => {
+      const found = checked.find(({ file }) => file === join(folder, out))
+      expect(found?.problems).toEqual([])
+      expect(found?.compared).toBeGreaterThan(0)
+      expect(found?.ran).toBe(runs ?? false)
+    })
+  })
+}
+
+/** Writes the target with other values; says what the frameworks must find. */
+async function write({ target, kind, runs }: Row, path: string): Promise<object> {
+  const source = join(root, target)
+  const input = await openInput(source)
+  try {
+    const model = await readModel(input)
+    const filled = await rewritten(model.tensors)
+    const output = await planOutput({ target: model, filled, out: path, limits: DEFAULT_LIMITS })
+    mkdirSync(dirname(path), { recursive: true })
+    await writeOutput(path, output, { force: false, sources: [source] })
+    return { file: path, kind, tensors: await expected(filled), ...(runs ? { original: source } : {}) }
+  } finally {
+    await input.close()
+  }
+}
+
+async function expected(filled: readonly FilledTensor[]): Promise<Record<string, object>> {
+  const tensors: Record<string, object> = {}
+  for (const { target, values } of filled) {
+    const { name, ...facts } = await digestTensor({
+      ...target,
+      async *stream() {
+        yield await values()
+      },
+    })
+    tensors[name] = facts
+  }
+  return tensors
+}
