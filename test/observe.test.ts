@@ -50,7 +50,7 @@ const check = (path: string, memoryBudget: number, parts: number | 'many', skip 
     const feeds = feedsOf(program, [2, 3])
     const names = program.graph.nodes.flatMap(({ outputs }) => outputs).filter((name) => name !== '')
     const whole = await runner.run(program, { ...wholeProgram(program), outputs: names }, feeds)
-    const seen = await observe(program, feeds, { keep: () => true, memoryBudget })
+    const seen = await observe(program, wholeProgram(program), feeds, { keep: () => true, memoryBudget })
     if (parts === 'many') expect(seen.parts).toBeGreaterThan(5)
     else expect(seen.parts).toBe(parts)
     for (const [run, values] of seen.runs.entries()) {
@@ -72,7 +72,7 @@ test('only what is wanted is reported, outputs always; arrays only where they ar
   const program = await open('examples/digits/reference/digits.onnx')
   const [wanted] = program.graph.nodes[3]!.outputs
   const done: number[] = []
-  const { runs } = await observe(program, feedsOf(program, [2]), {
+  const { runs } = await observe(program, wholeProgram(program), feedsOf(program, [2]), {
     wanted: (name) => name === wanted,
     memoryBudget: 1,
     onProgress: (nodes) => done.push(nodes),
@@ -91,6 +91,10 @@ test('after an abortion nothing more is run', async () => {
   const program = await open('examples/digits/reference/digits.onnx')
   const stop = new AbortController()
   const onProgress = () => stop.abort(new Error('enough'))
-  const running = observe(program, feedsOf(program, [2]), { memoryBudget: 1, signal: stop.signal, onProgress })
+  const running = observe(program, wholeProgram(program), feedsOf(program, [2]), {
+    memoryBudget: 1,
+    signal: stop.signal,
+    onProgress,
+  })
   await expect(running).rejects.toThrow('enough')
 })

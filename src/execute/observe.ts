@@ -1,9 +1,9 @@
 import { ToolError } from '../errors.ts'
 import { type ChunkBudget, type Course, endOfChunk, isObservable, planCourse } from '../onnx/chunks.ts'
+import { outputsOf } from '../onnx/fragment-node.ts'
 import type { Fragment, FragmentInput, OnnxProgram } from '../onnx/program.ts'
 import { fragmentBytes } from '../onnx/write-fragment.ts'
-import type { ArrayValue } from '../tensor/array-value.ts'
-import { numbersOf } from '../tensor/array-value.ts'
+import { type ArrayValue, numbersOf } from '../tensor/array-value.ts'
 import { byteLength, type Dtype, elementCount } from '../tensor/dtype.ts'
 import { sketchOf, type ValueSketch } from '../tensor/sketch.ts'
 import type { StepFetch } from './protocol.ts'
@@ -11,13 +11,13 @@ import { toWire } from './session.ts'
 import { startThread, type Thread } from './thread.ts'
 
 export interface ObserveOptions {
-  /** which values are reported; all that the runtime can show when absent. Outputs always are */
+  /** which values are reported besides the fragment's inputs and outputs; all when absent */
   readonly wanted?: (name: string) => boolean
   /** whether a reported value comes as an array, too; none does when absent */
   readonly keep?: (name: string) => boolean
   /** default true */
   readonly sketch?: boolean
-  /** bytes of values, and of weights, that one part of the program may take; default 64 MiB */
+  /** bytes of values, and of weights, that one part may take; default 64 MiB */
   readonly memoryBudget?: number
   /** of the runtime within one operator; default 1: repeated runs are equal bit by bit */
   readonly threads?: number
@@ -36,39 +36,55 @@ export interface ObservedValue {
 }
 
 export interface Observation {
-  /** one map per input, in the order of execution, inputs of the program first */
+  /** one map per input, in the order of execution, inputs of the fragment first */
   readonly runs: readonly ReadonlyMap<string, ObservedValue>[]
   /** values that were asked for and could not be seen, with the reason */
   readonly unseen: ReadonlyMap<string, string>
   /** of ONNX Runtime */
   readonly version: string
-  /** parts in which the program ran */
+  /** how many parts ran */
   readonly parts: number
 }
 
 const DEFAULT_BUDGET = 64 * 2 ** 20
 
 /**
- * Runs a program part by part on several inputs and reports what passes, so that neither its activations nor its
- * weights are ever held as a whole: a part is loaded with its own weights, runs on all inputs, and goes; a value goes
- * when the last part that takes it has run. All numbers are what one run of the whole would have given.
+ * Runs a fragment, or a whole program (`wholeProgram`), part by part on several inputs and reports what passes, so that
+ * neither activations nor weights are ever held as a whole: a part is loaded with its own weights, runs on all inputs,
+ * and goes; a value goes when the last part that takes it has run. All numbers are what one run of the whole would
+ * have given.
  *
- * @param feeds one map per input: values for the program's inputs
+ * @param feeds one map per input: values for the fragment's inputs
  * @throws {ToolError} CANNOT_RUN with the runtime's reason, MISSING_PEER; the signal's reason after its abortion
  */
 export async function observe(
   program: OnnxProgram,
+  fragment: Fragment,
   feeds: readonly ReadonlyMap<string, ArrayValue>[],
   options: ObserveOptions = {},
 ): Promise<Observation> {
-  const { signal, memoryBudget = DEFAULT_BUDGET } = options
-  signal?.throwIfAborted()
-  const course = await planCourse(program)
+  options.signal?.throwIfAborted()
   const thread = startThread()
   try {
-    const watch = new Watch(program, course, thread, feeds.length, options)
-    await watch.begin(feeds)
-    const budget: ChunkBudget = { values: memoryBudget, constants: memoryBudget }
+    return await observeIn(thread, program, fragment, feeds, options)
+  } finally {
+    await thread.close()
+  }
+}
+
+/** The same in a thread that is there; session and values that it opens there are gone when it is done. */
+export async function observeIn(
+  thread: Thread,
+  program: OnnxProgram,
+  fragment: Fragment,
+  feeds: readonly ReadonlyMap<string, ArrayValue>[],
+  options: ObserveOptions,
+): Promise<Observation> {
+  const { signal, memoryBudget = DEFAULT_BUDGET } = options
+  const course = await planCourse(program, fragment)
+  const watch = new Watch(program, fragment, course, thread, feeds, options)
+  const budget: ChunkBudget = { values: memoryBudget, constants: memoryBudget }
+  try {
     for (let begin = 0; begin < course.nodes.length; ) {
       signal?.throwIfAborted()
       const end = endOfChunk(program, course, begin, watch.sizes, feeds.length, budget)
@@ -77,113 +93,146 @@ export async function observe(
       begin = end
     }
     return watch.result()
-  } finally {
-    await thread.close()
+  } catch (error) {
+    await watch.clear()
+    throw error
   }
 }
+
+/** Sessions of other users of a thread have numbers from 0 on. */
+const SESSION = -1
 
 /** One observation under way. */
 class Watch {
   readonly sizes = new Map<string, number>()
   readonly #program: OnnxProgram
+  readonly #fragment: Fragment
   readonly #course: Course
   readonly #thread: Thread
+  readonly #feeds: readonly ReadonlyMap<string, ArrayValue>[]
   readonly #options: ObserveOptions
+  readonly #outputs: ReadonlySet<string>
+  readonly #given: ReadonlySet<string>
   readonly #runs: Map<string, ObservedValue>[]
   readonly #unseen = new Map<string, string>()
-  /** dtype and shape on each input, of values that wait in the thread for a later part */
-  readonly #waiting = new Map<string, readonly ObservedValue[]>()
-  readonly #outputs: ReadonlySet<string>
+  /** dtype and shape on each input, of values that later parts take */
+  readonly #waiting = new Map<string, readonly Pick<ObservedValue, 'dtype' | 'shape'>[]>()
+  /** names of values that are in the thread now */
+  readonly #there = new Set<string>()
   #version = 'unknown'
   #parts = 0
 
-  constructor(program: OnnxProgram, course: Course, thread: Thread, inputs: number, options: ObserveOptions) {
+  constructor(
+    program: OnnxProgram,
+    fragment: Fragment,
+    course: Course,
+    thread: Thread,
+    feeds: readonly ReadonlyMap<string, ArrayValue>[],
+    options: ObserveOptions,
+  ) {
     this.#program = program
+    this.#fragment = fragment
     this.#course = course
     this.#thread = thread
+    this.#feeds = feeds
     this.#options = options
-    this.#runs = Array.from({ length: inputs }, () => new Map())
-    this.#outputs = new Set(program.graph.outputs.map(({ name }) => name))
+    this.#outputs = new Set(fragment.outputs)
+    this.#given = new Set(fragment.inputs.map(({ name }) => name))
+    this.#runs = feeds.map(() => new Map())
+    for (const name of this.#given) this.#begin(name)
   }
 
-  async begin(feeds: readonly ReadonlyMap<string, ArrayValue>[]): Promise<void> {
-    for (const { name } of this.#program.graph.inputs) {
-      if (this.#program.constants.has(name)) continue
-      const values = feeds.map((feed) => feed.get(name)).filter((value) => value !== undefined)
-      if (values.length < feeds.length) throw new ToolError('CANNOT_RUN', `input "${name}" has no values`)
-      for (const [run, value] of values.entries()) {
-        const [wire] = toWire(new Map([[keyOf(run, name), value]]))
-        await this.#thread.ask({ kind: 'put', values: [wire!] }, 'done')
-        const sketch = this.#options.sketch !== false && value.dtype !== 'string'
-        this.#runs[run]!.set(name, {
-          dtype: value.dtype,
-          shape: value.shape,
-          ...(sketch ? { sketch: sketchOf(numbersOf(value), value.shape) } : {}),
-          value,
-        })
-      }
-      this.#waiting.set(name, values)
-      this.sizes.set(name, bytesOf(values))
+  #begin(name: string): void {
+    const values = this.#feeds.map((feed) => feed.get(name)).filter((value) => value !== undefined)
+    if (values.length < this.#feeds.length) throw new ToolError('CANNOT_RUN', `input "${name}" has no values`)
+    this.#waiting.set(name, values)
+    this.sizes.set(name, bytesOf(values))
+    for (const [run, value] of values.entries()) {
+      const { dtype, shape } = value
+      const sketch = this.#options.sketch !== false && dtype !== 'string'
+      this.#runs[run]!.set(name, {
+        dtype,
+        shape,
+        ...(sketch ? { sketch: sketchOf(numbersOf(value), shape) } : {}),
+        ...(this.#options.keep?.(name) ? { value } : {}),
+      })
     }
   }
 
   async runPart(begin: number, end: number): Promise<void> {
     const nodes = this.#course.nodes.slice(begin, end)
-    const made = new Set(nodes.flatMap(({ outputs }) => outputs))
-    const taken = new Set(nodes.flatMap((node) => this.#course.takes(node)).filter((name) => !made.has(name)))
-    const seen = nodes.filter((node) => isObservable(this.#program, node)).flatMap(({ outputs }) => outputs)
-    const needed = seen.filter((name) => this.#course.lastUse(name) >= end || this.#outputs.has(name))
-    const wanted = seen.filter((name) => name !== '' && (this.#course.lastUse(name) >= end || this.#wants(name)))
-    for (const name of made) if (!seen.includes(name) && this.#wants(name)) this.#unseen.set(name, 'it is no tensor')
-    const inputs = [...taken].map((name) => this.#inputOf(name))
-    const fragment = (outputs: readonly string[]): Fragment => ({
-      nodes: nodes.map((from) => ({ from })),
-      inputs,
-      outputs,
-    })
-    let outputs = wanted
-    try {
-      if (outputs.length > 0) await this.#open(fragment(outputs))
-    } catch (error) {
-      // Some value cannot be shown; what later parts need still may.
-      if (!(error instanceof ToolError) || error.code !== 'CANNOT_RUN' || needed.length === wanted.length) throw error
-      outputs = needed
-      if (outputs.length > 0) await this.#open(fragment(outputs))
-      for (const name of wanted) if (!needed.includes(name)) this.#unseen.set(name, error.message)
-    }
-    if (outputs.length > 0) {
-      await this.#runAll([...taken], outputs, end)
-      await this.#thread.ask({ kind: 'release', session: 0 }, 'done')
+    const made = new Set(nodes.flatMap(outputsOf).filter((name) => name !== ''))
+    const taken = [...new Set(nodes.flatMap((node) => this.#course.takes(node)))].filter((name) => !made.has(name))
+    const tensors = new Set(nodes.filter((node) => isObservable(this.#program, node)).flatMap(outputsOf))
+    for (const name of made) if (!tensors.has(name) && this.#wants(name)) this.#unseen.set(name, 'it is no tensor')
+    const isNeeded = (name: string) => this.#course.lastUse(name) >= end || this.#outputs.has(name)
+    const wanted = [...made].filter((name) => tensors.has(name) && (isNeeded(name) || this.#wants(name)))
+    if (wanted.length > 0) {
+      const outputs = await this.#open(nodes, taken, wanted, wanted.filter(isNeeded))
+      await this.#send(taken.filter((name) => this.#given.has(name) && !this.#there.has(name)))
+      if (outputs.length > 0) await this.#runAll(taken, outputs, end)
+      await this.#thread.ask({ kind: 'release', session: SESSION }, 'done')
       this.#parts++
     }
-    await this.#dropAllUsed(end)
+    await this.#drop([...this.#there].filter((name) => this.#course.lastUse(name) < end))
   }
 
   result(): Observation {
     return { runs: this.#runs, unseen: this.#unseen, version: this.#version, parts: this.#parts }
   }
 
-  async #open(fragment: Fragment): Promise<void> {
+  /** Leaves nothing behind in the thread. */
+  async clear(): Promise<void> {
+    await this.#thread.ask({ kind: 'release', session: SESSION }, 'done').catch(() => undefined)
+    await this.#drop([...this.#there]).catch(() => undefined)
+  }
+
+  /** Loads a part. @returns the values that it can show: `wanted`, or only those that are `needed` */
+  async #open(
+    nodes: Fragment['nodes'],
+    taken: readonly string[],
+    wanted: readonly string[],
+    needed: readonly string[],
+  ): Promise<readonly string[]> {
+    const { constants } = this.#fragment
+    const part = { nodes, inputs: taken.map((name) => this.#inputOf(name)), ...(constants ? { constants } : {}) }
+    try {
+      await this.#load({ ...part, outputs: wanted })
+      return wanted
+    } catch (error) {
+      // Some value cannot be shown; what later parts need still may.
+      if (!(error instanceof ToolError) || error.code !== 'CANNOT_RUN' || needed.length === wanted.length) throw error
+      if (needed.length > 0) await this.#load({ ...part, outputs: needed })
+      for (const name of wanted) if (!needed.includes(name)) this.#unseen.set(name, error.message)
+      return needed
+    }
+  }
+
+  async #load(fragment: Fragment): Promise<void> {
     const model = await fragmentBytes(this.#program, fragment)
     const { threads = 1 } = this.#options
-    const opened = await this.#thread.ask({ kind: 'open', session: 0, model, threads }, 'opened', [model.buffer])
-    this.#version = opened.version
+    const request = { kind: 'open', session: SESSION, model, threads } as const
+    const { version } = await this.#thread.ask(request, 'opened', [model.buffer])
+    this.#version = version
+  }
+
+  async #send(names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      const values = this.#feeds.map((feed, run): [string, ArrayValue] => [keyOf(run, name), feed.get(name)!])
+      await this.#thread.ask({ kind: 'put', values: toWire(new Map(values)) }, 'done')
+      this.#there.add(name)
+    }
   }
 
   async #runAll(taken: readonly string[], outputs: readonly string[], end: number): Promise<void> {
-    const results = new Map<string, ObservedValue[]>(outputs.map((name) => [name, []]))
+    const results = new Map<string, Pick<ObservedValue, 'dtype' | 'shape'>[]>(outputs.map((name) => [name, []]))
+    for (const name of outputs) if (this.#course.lastUse(name) >= end) this.#there.add(name)
     for (const [run, seen] of this.#runs.entries()) {
       this.#options.signal?.throwIfAborted()
-      const { results: stepped } = await this.#thread.ask(
-        {
-          kind: 'step',
-          session: 0,
-          feeds: taken.map((name) => ({ name, kept: keyOf(run, name) })),
-          fetches: outputs.map((name) => this.#fetch(run, name, end)),
-        },
-        'stepped',
-      )
-      for (const { name, dtype, shape, sketch, value } of stepped) {
+      const feeds = taken.map((name) => ({ name, kept: keyOf(run, name) }))
+      const fetches = outputs.map((name) => this.#fetch(run, name, end))
+      const stepped = await this.#thread.ask({ kind: 'step', session: SESSION, feeds, fetches }, 'stepped')
+      for (const { name, dtype, shape, sketch, value } of stepped.results) {
         results.get(name)!.push({ dtype, shape })
         if (!this.#wants(name)) continue
         const array = value && { value: { dtype, shape, bytes: value.bytes } }
@@ -206,10 +255,9 @@ class Watch {
     }
   }
 
-  async #dropAllUsed(end: number): Promise<void> {
-    const used = [...this.#waiting.keys()].filter((name) => this.#course.lastUse(name) < end)
-    for (const name of used) this.#waiting.delete(name)
-    const keys = used.flatMap((name) => this.#runs.map((_, run) => keyOf(run, name)))
+  async #drop(names: readonly string[]): Promise<void> {
+    for (const name of names) this.#there.delete(name)
+    const keys = names.flatMap((name) => this.#runs.map((_, run) => keyOf(run, name)))
     if (keys.length > 0) await this.#thread.ask({ kind: 'drop', keys }, 'done')
   }
 

@@ -1,8 +1,11 @@
+import { constantBytes } from '../onnx/chunks.ts'
+import { outputsOf } from '../onnx/fragment-node.ts'
 import type { Fragment, OnnxProgram } from '../onnx/program.ts'
 import { fragmentBytes } from '../onnx/write-fragment.ts'
 import type { ArrayValue } from '../tensor/array-value.ts'
 import { readTensor } from '../tensor/tensor.ts'
 import { fragmentKeys } from './fragment-key.ts'
+import { observeIn } from './observe.ts'
 import { fromWire, toWire } from './session.ts'
 import { startThread, type Thread } from './thread.ts'
 
@@ -71,7 +74,7 @@ export function openFragmentRunner({ workers = 1, threads = 1, signal }: RunnerO
     async run(program, fragment, feeds) {
       signal?.throwIfAborted()
       const given = new Set(fragment.inputs.map(({ name }) => name))
-      const made = new Set(fragment.nodes.flatMap((node) => node.outputs ?? ('from' in node ? node.from.outputs : [])))
+      const made = new Set(fragment.nodes.flatMap(outputsOf))
       const direct = fragment.outputs.filter((name) => !made.has(name))
       const computed: Fragment = { ...fragment, outputs: fragment.outputs.filter((name) => made.has(name)) }
       const constants = new Map<string, ArrayValue>()
@@ -104,6 +107,7 @@ export function openFragmentRunner({ workers = 1, threads = 1, signal }: RunnerO
     seat.waiting++
     const work = seat.turn.then(async () => {
       signal?.throwIfAborted()
+      if (constantBytes(program, fragment) > MAX_SESSION_BYTES) return inParts(seat.thread, program, fragment, feeds)
       const session = await load(seat, key, program, fragment)
       const runs: Map<string, ArrayValue>[] = []
       for (const feed of feeds) {
@@ -115,6 +119,28 @@ export function openFragmentRunner({ workers = 1, threads = 1, signal }: RunnerO
     })
     seat.turn = work.catch(() => undefined).then(() => seat.waiting--)
     return work
+  }
+
+  /** Weights that are too many to be loaded at once come and go with their part of the fragment. */
+  async function inParts(
+    thread: Thread,
+    program: OnnxProgram,
+    fragment: Fragment,
+    feeds: readonly ReadonlyMap<string, ArrayValue>[],
+  ): Promise<Map<string, ArrayValue>[]> {
+    const wanted = new Set(fragment.outputs)
+    const { runs } = await observeIn(thread, program, fragment, feeds, {
+      wanted: () => false,
+      keep: (name) => wanted.has(name),
+      sketch: false,
+      threads,
+      memoryBudget: MAX_SESSION_BYTES,
+      ...(signal ? { signal } : {}),
+    })
+    return runs.map((run) => {
+      const values = fragment.outputs.map((name): [string, ArrayValue | undefined] => [name, run.get(name)?.value])
+      return new Map(values.filter((entry): entry is [string, ArrayValue] => entry[1] !== undefined))
+    })
   }
 
   async function load(seat: Seat, key: string, program: OnnxProgram, fragment: Fragment): Promise<number> {

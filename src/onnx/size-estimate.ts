@@ -1,6 +1,6 @@
-import type { Node } from '../model/graph.ts'
 import { byteLength, elementCount } from '../tensor/dtype.ts'
-import type { OnnxProgram } from './program.ts'
+import { inputsOf } from './fragment-node.ts'
+import type { FragmentNode, OnnxProgram } from './program.ts'
 
 /** An estimate without anything to go by, in bytes. */
 const UNKNOWN_BYTES = 4096
@@ -14,26 +14,28 @@ const SMALL = /^(Shape|Size|NonZero|Constant)$/
  *
  * @param sizes bytes of values known or estimated so far
  */
-export function estimateBytes(program: OnnxProgram, node: Node, sizes: ReadonlyMap<string, number>): number {
+export function estimateBytes(program: OnnxProgram, node: FragmentNode, sizes: ReadonlyMap<string, number>): number {
   const { constants, graph } = program
-  const stated = node.outputs.map((name) => statedBytes(graph.values.get(name)))
+  const [own, op] = 'from' in node ? [node.from, node.from.op] : [undefined, node.op]
+  const inputs = inputsOf(node)
+  const stated = (own?.outputs ?? ['']).map((name) => statedBytes(graph.values.get(name)))
   const known = stated.filter((bytes) => bytes !== undefined)
-  if (known.length === node.outputs.length) return Math.max(...known, 0)
-  if (SMALL.test(node.op)) return 256
-  const taken = node.inputs.map((name) => sizes.get(name) ?? 0)
+  if (known.length === stated.length) return Math.max(...known, 0)
+  if (SMALL.test(op)) return 256
+  const taken = inputs.map((name) => sizes.get(name) ?? 0)
   const largest = Math.max(...taken, 0)
   const fed = taken[0] || largest
-  const weight = node.inputs.map((name) => constants.get(name)?.shape).find((shape) => shape && shape.length >= 2)
-  switch (node.op) {
+  const weight = inputs.map((name) => constants.get(name)?.shape).find((shape) => shape && shape.length >= 2)
+  switch (op) {
     case 'Conv':
     case 'ConvTranspose': {
       if (!weight) break
-      const groups = Number(node.attributes.group ?? 1)
+      const groups = Number(own?.attributes.group ?? 1)
       const [first = 1, second = 1] = weight
-      const growth = node.op === 'Conv' ? first / (second * groups) : (second * groups) / first
-      const strides = (node.attributes.strides as number[] | undefined) ?? []
+      const growth = op === 'Conv' ? first / (second * groups) : (second * groups) / first
+      const strides = (own?.attributes.strides as number[] | undefined) ?? []
       const area = elementCount(strides)
-      return fed * growth * (node.op === 'Conv' ? 1 / area : area)
+      return fed * growth * (op === 'Conv' ? 1 / area : area)
     }
     case 'MatMul':
     case 'Gemm':
@@ -48,7 +50,7 @@ export function estimateBytes(program: OnnxProgram, node: Node, sizes: ReadonlyM
     case 'Concat':
       return taken.reduce((sum, bytes) => sum + bytes, 0)
   }
-  return Math.max(largest, ...node.inputs.map((name) => constants.get(name)?.bytes ?? 0), 64)
+  return Math.max(largest, ...inputs.map((name) => constants.get(name)?.bytes ?? 0), 64)
 }
 
 function statedBytes(value: ReturnType<OnnxProgram['graph']['values']['get']>): number | undefined {

@@ -1,5 +1,6 @@
 import { ToolError } from '../errors.ts'
 import { onnxDataType } from './data-types.ts'
+import { inputsOf, outputsOf } from './fragment-node.ts'
 import { Message } from './message.ts'
 import type { Fragment, FragmentInput, FragmentNode, OnnxProgram } from './program.ts'
 import { capturedValues } from './read-program.ts'
@@ -80,16 +81,6 @@ async function neededConstants(program: OnnxProgram, fragment: Fragment): Promis
     )
   }
   return [...constants]
-}
-
-/** What the node takes, as it is written. */
-export function inputsOf(node: FragmentNode): readonly string[] {
-  return node.inputs ?? ('from' in node ? node.from.inputs : [])
-}
-
-/** What the node gives, as it is written. */
-export function outputsOf(node: FragmentNode): readonly string[] {
-  return node.outputs ?? ('from' in node ? node.from.outputs : [])
 }
 
 /** The program's operator sets, and version 1 of any domain that only new nodes use. */
