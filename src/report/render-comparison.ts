@@ -1,5 +1,7 @@
 import type { Comparison } from './comparison.ts'
 import { printable } from './printable.ts'
+import { faultyRegions, otherCauses } from './region-text.ts'
+import { renderAccounted, renderAgreement, renderDrift, renderFaults, renderPairing } from './render-regions.ts'
 import { formatNumber, pad, plural, type Style, wrap } from './text.ts'
 
 /** How many rows of a table a person reads before the rest is folded into one line. */
@@ -19,10 +21,15 @@ export function renderComparison(comparison: Comparison, style: Style, columns =
   const report = printable(comparison)
   const sections = [
     renderVerdict(report, style, columns),
+    renderFaults(report, style, columns),
     renderDivergence(report, style, columns),
     renderCauses(report, style, columns),
-    renderWeights(report, style, columns),
+    renderAccounted(report, style, columns),
+    renderDrift(report, style, columns),
     renderBehaviour(report, style, columns),
+    renderAgreement(report, style, columns),
+    renderPairing(report, style, columns),
+    renderWeights(report, style, columns),
     renderGaps(report, style, columns),
   ]
   return `${sections.filter((section) => section !== '').join('\n\n')}\n`
@@ -43,8 +50,9 @@ function renderVerdict({ verdict, summary, reference, candidate }: Comparison, s
   ].join('\n')
 }
 
-function renderDivergence({ firstDivergence: found }: Comparison, style: Style, columns: number): string {
-  if (found === null) return ''
+function renderDivergence(report: Comparison, style: Style, columns: number): string {
+  const { firstDivergence: found } = report
+  if (found === null || faultyRegions(report).some(({ reference }) => reference === found.referenceTensor)) return ''
   const side = (tensor: string | null, node: string | null, op: string | null) => {
     const [name, ...rest] = [tensor, op, node === tensor ? null : node].filter((part) => part !== null)
     return name === undefined ? style.dim('no counterpart') : `${name}  ${style.dim(rest.join(' '))}`.trimEnd()
@@ -57,15 +65,24 @@ function renderDivergence({ firstDivergence: found }: Comparison, style: Style, 
   ].join('\n')
 }
 
-function renderCauses({ causes, verdict }: Comparison, style: Style, columns: number): string {
-  if (causes.length === 0)
-    return verdict === 'mismatch' ? `${style.bold('Why')}\n  no cause found by static comparison` : ''
+function renderCauses(report: Comparison, style: Style, columns: number): string {
+  const { verdict } = report
+  const hasFaults = faultyRegions(report).length > 0
+  const causes = otherCauses(report)
+  if (causes.length === 0) {
+    const isOpen = verdict === 'mismatch' && !hasFaults && report.accounted.every(({ state }) => state === 'holds')
+    return isOpen ? `${style.bold('Why')}\n  no cause found` : ''
+  }
   const rows = causes.slice(0, 8).map(({ label, detail, proved, confidence }) => {
     const weight = proved ? style.bad('proved') : `${Math.round(confidence * 100)} %`
     return `  ${style.bold(label)} ${style.dim(`(${weight})`)}\n    ${wrap(detail, columns, 4)}`
   })
   const more = causes.length > 8 ? [`  ${style.dim(`and ${causes.length - 8} more in --json`)}`] : []
-  return [style.bold(verdict === 'mismatch' ? 'Why' : 'Noted'), ...rows, ...more].join('\n')
+  return [
+    style.bold(hasFaults ? 'Also seen in the files' : verdict === 'mismatch' ? 'Why' : 'Noted'),
+    ...rows,
+    ...more,
+  ].join('\n')
 }
 
 function renderWeights({ parameters, unpaired, weights }: Comparison, style: Style, columns: number): string {
@@ -99,7 +116,11 @@ function renderWeights({ parameters, unpaired, weights }: Comparison, style: Sty
   ].join('\n')
 }
 
-function renderBehaviour({ behaviour, outputs, coverage, values }: Comparison, style: Style, columns: number): string {
+function renderBehaviour(
+  { behaviour, outputs, coverage, values, regions }: Comparison,
+  style: Style,
+  columns: number,
+): string {
   const head = `${style.bold('Behaviour')}  ${style.dim(wrap(behaviour.reason, columns, 11))}`
   if (outputs.length === 0) return head
   const rows = outputs
@@ -115,11 +136,21 @@ function renderBehaviour({ behaviour, outputs, coverage, values }: Comparison, s
           : `largest difference ${formatNumber(maxAbs)}, relative ${formatNumber(maxRel ?? Number.NaN)}`
       const facts = [gap, layout === 'same' || layout === null ? '' : layout].filter((part) => part !== '')
       const pair = `${reference} -> ${candidate ?? 'nothing'}${sizes}`
-      const [word, paint] = status === 'equal' ? ['equal', style.good] : ['different', style.bad]
+      const [word, paint] =
+        status === 'equal'
+          ? ['equal', style.good]
+          : status === 'accounted'
+            ? ['accounted', style.warn]
+            : ['different', style.bad]
       return renderPair({ word, paint, pair, gap: facts.join(', ') }, style, columns)
     })
   const count = (status: string) => values.filter((value) => value.status === status).length
-  const tally = `  ${plural(coverage.referenceTensors, 'value')} of the reference: ${count('equal')} equal, ${count('different')} different, ${count('hidden')} hidden by fusion, ${count('after-divergence')} behind the difference`
+  const tally =
+    regions.length > 0
+      ? []
+      : [
+          `  ${plural(coverage.referenceTensors, 'value')} of the reference: ${count('equal')} equal, ${count('different')} different, ${count('hidden')} hidden by fusion, ${count('after-divergence')} behind the difference`,
+        ]
   const inputs = [
     ...new Set(
       behaviour.inputs.map(
@@ -131,7 +162,7 @@ function renderBehaviour({ behaviour, outputs, coverage, values }: Comparison, s
   return [
     head,
     ...rows,
-    tally,
+    ...tally,
     `  ${style.dim(wrap(`inputs: ${inputs.join('; ')}; ${behaviour.runtime ?? ''}`, columns, 2))}`,
   ].join('\n')
 }

@@ -1,5 +1,6 @@
 import type { Comparison } from '../report/comparison.ts'
-import type { RegionReport } from '../report/regions.ts'
+import { causesOf } from '../report/region-text.ts'
+import type { CauseReport, RegionReport } from '../report/regions.ts'
 import { formatTimes, plural } from '../report/text.ts'
 
 /** The verdict in one sentence: what was found, where, how surely, and how much was looked at. */
@@ -8,7 +9,7 @@ export function verdictSentence(report: Omit<Comparison, 'summary'>): string {
   const broken = report.accounted.filter(({ state }) => state !== 'holds')
   if (broken.length === 0) return sentence
   const [first] = broken
-  const what = `${plural(broken.length, 'expected difference')} ${broken.length === 1 ? 'does' : 'do'} not hold (${first!.what} at ${first!.where[0]}: ${first!.found})`
+  const what = `${plural(broken.length, 'expected difference')} ${broken.length === 1 ? 'does' : 'do'} not hold (first ${first!.what} at ${first!.where[0]})`
   return report.verdict === 'mismatch' && hasOwnFault(report)
     ? `${sentence}; ${what}`
     : `${capital(what)}. Else: ${sentence}`
@@ -43,7 +44,7 @@ function ofBehaviour(report: Omit<Comparison, 'summary'>): string {
   const faulty = regions.filter(({ state }) => state === 'different')
   if (faulty.length > 0) {
     const differ = `${faulty.length} of ${plural(regions.length, 'region')} differ${faulty.length === 1 ? 's' : ''}`
-    return `${differ} (${regionText(faulty[0]!)}); ${looked}`
+    return `${differ} (${regionText(faulty[0]!, causesOf(faulty[0]!, report)[0])}); ${looked}`
   }
   if (behaviour.verdict === 'match')
     return capital(`${behaviour.reason}, but ${firstDivergence?.detail ?? weights.reason}`)
@@ -52,11 +53,10 @@ function ofBehaviour(report: Omit<Comparison, 'summary'>): string {
 }
 
 /** `BatchNormalization layer2.1.bn2, 11,500 x floor; cause proved: epsilon 0.001 in the candidate, ...` */
-function regionText({ reference, referenceNodes, ratio, causes }: RegionReport): string {
+function regionText({ reference, referenceNodes, ratio }: RegionReport, top: CauseReport | undefined): string {
   const node = referenceNodes.at(-1)
   const name = node?.name ? `${node.op} ${node.name}` : node ? `${node.op} at ${reference}` : reference
   const size = ratio === null ? '' : `, ${formatTimes(ratio)} x floor`
-  const [top] = causes
   if (top === undefined) return `${name}${size}`
   const cause = top.proved ? `cause proved: ${top.detail}` : `likely ${top.label}`
   return `${name}${size}; ${cause}`
