@@ -55,7 +55,7 @@ test('an epsilon whose effect is below rounding is a mismatch all the same, with
   })
   expect(causes.map(({ label }) => label)).toEqual(['bn-epsilon'])
   expect(summary).toBe(
-    'The output agrees on 2 inputs, but epsilon 0.001 in the candidate, 1e-5 in the reference. On these inputs its effect stays below rounding; on others it need not.',
+    'The output agrees on 2 inputs, and the region by itself, but epsilon 0.001 in the candidate, 1e-5 in the reference. On these inputs its effect stays below rounding; on others it need not.',
   )
 })
 

@@ -4,19 +4,25 @@ import {
   compareBehaviour,
   sensitivityTolerance,
 } from '../compare/behaviour/compare-behaviour.ts'
+import type { Side } from '../compare/behaviour/recording.ts'
 import type { Anchor } from '../compare/behaviour/search.ts'
+import { compareByReplay } from '../compare/regions/compare-by-replay.ts'
 import { compareWeights } from '../compare/weights/compare-weights.ts'
 import type { WeightComparison } from '../compare/weights/comparison.ts'
 import { ToolError } from '../errors.ts'
+import { reductionLength } from '../evaluate/reduction-length.ts'
+import { openFragmentRunner } from '../execute/run-fragment.ts'
 import type { ModelInput } from '../formats/format.ts'
 import { formatTitle } from '../formats/registry.ts'
 import type { Layer } from '../layers/layer.ts'
 import { layersOf } from '../layers/layers-of.ts'
+import { readProgram } from '../onnx/read-program.ts'
 import type { Comparison } from '../report/comparison.ts'
 import type { Settings } from '../settings/parse-settings.ts'
 import { accountedReport } from './account-differences.ts'
 import type { DecodeImage } from './load-inputs.ts'
 import { readModel } from './open-model.ts'
+import { replayer } from './replay.ts'
 import { roundedWeights } from './rounded-weights.ts'
 import { type OpenedModel, type PairRecording, runPair } from './run-pair.ts'
 
@@ -74,7 +80,8 @@ export async function compare(
   const behaviour = await observeBehaviour(first, second, weights, anchorsOf(own.layers, weights), options)
   stage('hashing')
   const digests = await Promise.all([digest(reference, options.createHasher), digest(candidate, options.createHasher)])
-  const parts = { reference: first, candidate: second, digests, weights, behaviour }
+  const outputKinds = options.settings?.outputs ?? {}
+  const parts = { reference: first, candidate: second, digests, weights, behaviour, outputKinds }
   return accountedReport(parts, options.settings?.expected ?? [], [own.layers, other.layers])
 }
 
@@ -120,8 +127,23 @@ async function observeBehaviour(
       patches: await roundedWeights(reference.model, candidate.model, weights),
       ...(options.decodeImage ? { decodeImage: options.decodeImage } : {}),
     })
-    const tolerance = sensitivityTolerance(recording.reference, recording.disturbed)
-    return { recording, comparison: compareBehaviour(recording.reference, recording.candidate, tolerance, anchors) }
+    const runner = openFragmentRunner()
+    try {
+      const program = await readProgram(candidate.model)
+      const shapeOf = (name: string, side: Side) => side.shape(name) ?? program.constants.get(name)?.shape
+      const comparison = await compareByReplay(recording.reference, recording.candidate, {
+        run: replayer(runner, program, recording.candidate, recording.reference),
+        anchors,
+        reductionLength: (node, side) =>
+          reductionLength(
+            node,
+            node.inputs.map((name) => shapeOf(name, side)),
+          ),
+      })
+      return { recording, comparison }
+    } finally {
+      await runner.close()
+    }
   } catch (error) {
     // A model that cannot run is a fact about it; its weights can still be compared. Wrong inputs are the user's to fix.
     if (error instanceof ToolError && (error.code === 'CANNOT_RUN' || error.code === 'MISSING_PEER'))

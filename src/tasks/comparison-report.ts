@@ -1,13 +1,17 @@
+import type { OutputKind } from '../compare/agreement/output.ts'
 import type { OutputResult, ValueResult } from '../compare/behaviour/compare-behaviour.ts'
 import { TOLERANCE_RULE } from '../compare/behaviour/compare-behaviour.ts'
 import { unravel } from '../compare/distance.ts'
+import { JUDGEMENT_RULE } from '../compare/regions/judge-regions.ts'
 import type { UnpairedTensor, WeightCause, WeightComparison, WeightPair } from '../compare/weights/comparison.ts'
 import { formatTitle } from '../formats/registry.ts'
 import type { Comparison } from '../report/comparison.ts'
 import { finiteOrNull } from '../report/json.ts'
 import { formatNumber, plural } from '../report/text.ts'
+import { agreementReport } from './agreement-report.ts'
 import type { BehaviourOutcome } from './compare.ts'
 import { hiddenDifference, hiddenDivergence } from './hidden-differences.ts'
+import { replayReport } from './replay-report.ts'
 import type { OpenedModel } from './run-pair.ts'
 import { verdictSentence } from './verdict-sentence.ts'
 
@@ -18,10 +22,19 @@ export interface ComparisonParts {
   readonly digests: readonly [string | null, string | null]
   readonly weights: WeightComparison
   readonly behaviour: BehaviourOutcome
+  /** what outputs stand for, where modelwright.yaml says so */
+  readonly outputKinds?: Readonly<Record<string, OutputKind>>
 }
 
 /** Puts the halves of a comparison into the published form and draws the verdict. */
-export function comparisonReport({ reference, candidate, digests, weights, behaviour }: ComparisonParts): Comparison {
+export function comparisonReport({
+  reference,
+  candidate,
+  digests,
+  weights,
+  behaviour,
+  outputKinds,
+}: ComparisonParts): Comparison {
   const ran = behaviour.comparison
   const stored = behaviour.asked === true && weights.verdict === 'match' ? 'not-compared' : weights.verdict
   const hidden = ran?.verdict === 'match' ? hiddenDifference(weights) : undefined
@@ -45,7 +58,7 @@ export function comparisonReport({ reference, candidate, digests, weights, behav
       reason: ran?.reason ?? behaviour.reason ?? 'nothing ran',
       runtime: behaviour.recording?.runtime ?? null,
       inputs: (behaviour.recording?.inputs ?? []).map((input) => ({ ...input, shape: [...input.shape] })),
-      tolerance: TOLERANCE_RULE,
+      tolerance: ran?.regions.length ? JUDGEMENT_RULE : TOLERANCE_RULE,
     },
     parameters: weights.pairs.map(parameter),
     unpaired: {
@@ -56,10 +69,9 @@ export function comparisonReport({ reference, candidate, digests, weights, behav
     values: (ran?.values ?? []).map(valueRow),
     firstDivergence,
     causes,
-    regions: [],
-    pairing: null,
+    ...(ran && behaviour.recording ? replayReport(ran, behaviour.recording) : { regions: [], pairing: null }),
     accounted: [],
-    agreement: [],
+    agreement: agreementReport(behaviour, outputKinds),
     coverage: coverage(weights, ran?.values),
     notCompared: notCompared(behaviour, weights),
     notes: [

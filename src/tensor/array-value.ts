@@ -36,7 +36,8 @@ export function transpose(value: ArrayValue, permutation: readonly number[]): Ar
   const total = elementCount(shape)
   const index = new Array<number>(outShape.length).fill(0)
   // four bytes at once, as nearly all values are
-  const words = width === 4 && bytes.byteOffset % 4 === 0 ? new Uint32Array(bytes.buffer, bytes.byteOffset, total) : null
+  const words =
+    width === 4 && bytes.byteOffset % 4 === 0 ? new Uint32Array(bytes.buffer, bytes.byteOffset, total) : null
   const outWords = new Uint32Array(out.buffer, 0, words ? total : 0)
   let from = 0
   for (let to = 0; to < total; to++) {

@@ -1,8 +1,10 @@
 import { type Distance, distance } from '../distance.ts'
+import type { ProvedCause } from '../hypotheses/faulty-region.ts'
+import type { RegionResult } from '../regions/region.ts'
 import { type Divergence, findDivergence, leftover, openSearch } from './divergence.ts'
 import { explainDivergence, type ValueCause } from './explain.ts'
 import { layoutsBetween, reorder } from './layout.ts'
-import { pairValues, type Tolerance, type ValuePair } from './pair-values.ts'
+import { type Pairing, pairValues, type Tolerance, type ValuePair } from './pair-values.ts'
 import { type Recording, type Side, sideOf } from './recording.ts'
 import type { Anchor } from './search.ts'
 
@@ -16,8 +18,24 @@ export interface BehaviourComparison {
   readonly divergence: Divergence | undefined
   /** what the values at the divergence show, most certain first */
   readonly causes: readonly ValueCause[]
+  /** regions replayed alone, in order of execution; empty where the candidate was not run again */
+  readonly regions: readonly RegionResult[]
+  /** independent differences, the first one first */
+  readonly faults: readonly Fault[]
+  readonly pairing: Pairing
+  /** relL2 at a paired value of the candidate when both models run from their inputs, the worst input */
+  readonly accumulated: ReadonlyMap<string, number>
   /** outputs and values that were not compared, with the reason */
   readonly notCompared: readonly { readonly what: string; readonly reason: string }[]
+}
+
+/** A region that differs when it is run alone, where it is to be looked for, and what the values say about why. */
+export interface Fault {
+  readonly result: RegionResult
+  readonly divergence: Divergence
+  readonly causes: readonly ValueCause[]
+  /** causes found by running the region again with one thing changed */
+  readonly proofs: readonly ProvedCause[]
 }
 
 export interface ValueResult {
@@ -91,14 +109,14 @@ export function compareBehaviour(
   const outputs = compareOutputs(reference, candidate, pairs, tolerance, notCompared)
   const differing = outputs.filter(({ status }) => status !== 'equal')
   const divergence =
-    differing.length === 0
-      ? undefined
-      : findDivergence(openSearch(reference, candidate, pairing, anchors), differing)
+    differing.length === 0 ? undefined : findDivergence(openSearch(reference, candidate, pairing, anchors), differing)
   const causes = divergence === undefined ? [] : explainDivergence(reference, candidate, pairs, divergence)
   const values = valueResults(reference, pairs, divergence, tolerance)
   const judged = outputs.filter(({ candidate: partner }) => partner !== undefined)
+  const rest = { regions: [], faults: [], pairing, accumulated: new Map<string, number>() }
   if (judged.length === 0) {
     return {
+      ...rest,
       verdict: 'not-compared',
       reason: 'no output of the reference has a counterpart',
       values,
@@ -112,6 +130,7 @@ export function compareBehaviour(
   if (wrong.length > 0) {
     const names = wrong.map(({ reference: name }) => `"${name}"`).join(', ')
     return {
+      ...rest,
       verdict: 'mismatch',
       reason: `${wrong.length} of ${outputs.length} output${outputs.length === 1 ? ' differs' : 's differ'}: ${names}`,
       values,
@@ -124,10 +143,10 @@ export function compareBehaviour(
   const runs = referenceRecording.runs.length
   const which = outputs.length === 1 ? 'the output agrees' : `all ${outputs.length} outputs agree`
   const reason = `${which} on ${runs} input${runs === 1 ? '' : 's'}`
-  return { verdict: 'match', reason, values, outputs, divergence: undefined, causes, notCompared }
+  return { ...rest, verdict: 'match', reason, values, outputs, divergence: undefined, causes, notCompared }
 }
 
-function compareOutputs(
+export function compareOutputs(
   reference: Side,
   candidate: Side,
   pairs: ReadonlyMap<string, ValuePair>,

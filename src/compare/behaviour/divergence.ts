@@ -100,7 +100,7 @@ export function findDivergence(
     const [attempt] = attemptsAt(search, other)
     if (attempt) return attempt.divergence
   }
-  return divergence(search, first, differing.find(({ reference: name }) => name === first)?.candidate)
+  return divergenceAt(search, first, differing.find(({ reference: name }) => name === first)?.candidate)
 }
 
 /** What the candidate's unexplained value may stand for, most likely first. */
@@ -113,7 +113,7 @@ export function attemptsAt(search: Search, other: string): Attempt[] {
     const added = findInsertion(search, other)
     if (added) {
       const end = { reference: added.reference, candidate: added.candidate }
-      const found = { ...divergence(search, added.reference, added.candidate), inserted: added.insertion }
+      const found = { ...divergenceAt(search, added.reference, added.candidate), inserted: added.insertion }
       attempts.push({ divergence: found, end, kind: 'skip' })
     }
   }
@@ -125,10 +125,10 @@ export function attemptsAt(search: Search, other: string): Attempt[] {
     const maker = first && known ? known.node : reference.producer.get(name)
     const omitted = first ? omission(search, maker, other) : undefined
     if (omitted)
-      attempts.push({ divergence: divergence(search, omitted.reference, omitted.candidate), end, kind: 'supply' })
+      attempts.push({ divergence: divergenceAt(search, omitted.reference, omitted.candidate), end, kind: 'supply' })
     const leftOut = name === known?.name ? known.leftOut : undefined
     attempts.push({
-      divergence: { ...divergence(search, name, other), ...(leftOut ? { leftOut } : {}) },
+      divergence: { ...divergenceAt(search, name, other), ...(leftOut ? { leftOut } : {}) },
       end,
       kind: 'replace',
     })
@@ -147,7 +147,7 @@ function behindEverything(search: Search, differing: readonly DifferingOutput[])
   const [output] = differing
   if (output === undefined) return undefined
   const inserted = output.candidate && findInsertionBeforeOutput(search, output.reference, output.candidate)
-  return { ...divergence(search, output.reference, output.candidate), ...(inserted ? { inserted } : {}) }
+  return { ...divergenceAt(search, output.reference, output.candidate), ...(inserted ? { inserted } : {}) }
 }
 
 /** Candidate value -> reference value; a value that is only moved keeps its partner. */
@@ -239,7 +239,8 @@ function downstream(side: Side, names: readonly string[], open: ReadonlySet<stri
 const nearest = ({ reference, candidate, pairs }: Search, name: string, other: string): Distance | undefined =>
   nearestUnder(reference, candidate, pairs, name, other)?.distance
 
-function divergence(search: Search, name: string, other: string | undefined): Divergence {
+/** The two values side by side. */
+export function divergenceAt(search: Search, name: string, other: string | undefined): Divergence {
   const { reference, candidate } = search
   const sameSize = other !== undefined && reference.numbers(name, 0).length === candidate.numbers(other, 0).length
   return {

@@ -37,6 +37,8 @@ export interface PairingOptions {
    * for pairs that are judged afterwards, by replay.
    */
   readonly structureMargin?: number
+  /** the same name alone counts as structure, whatever goes in: while what goes in differs already */
+  readonly trustNames?: boolean
   /** pairs that are known already, by candidate value; they stand whatever their values are */
   readonly settled?: ReadonlyMap<string, ValuePair>
 }
@@ -52,7 +54,7 @@ export function pairValues(
   reference: Side,
   candidate: Side,
   tolerance: Tolerance,
-  { structureMargin = 1, settled = new Map() }: PairingOptions = {},
+  { structureMargin = 1, trustNames = false, settled = new Map() }: PairingOptions = {},
 ): Pairing {
   const bySize = new Map<number, string[]>()
   const rank = new Map<string, number>()
@@ -85,7 +87,9 @@ export function pairValues(
     for (const { other, cost: plain } of ranked) {
       // nothing behind it can be cheaper
       if (best !== undefined && plain >= best.cost) break
-      const twin = isTwin(reference, candidate, partners, name, other)
+      const twin =
+        (trustNames && isNamesake(reference, candidate, name, other)) ||
+        isTwin(reference, candidate, partners, name, other)
       const pair = tryPair(reference, candidate, pairs, name, other, twin ? wide : limit)
       if (pair === undefined) continue
       const total = plain + Math.max(0, Math.log10((pair.distance?.relL2 ?? 0) / limit) + 2) / 2
@@ -108,7 +112,10 @@ export function pairValues(
 const isCloser = (left: ValuePair, right: ValuePair) =>
   right.found === 'values' && (left.distance?.relL2 ?? 1) < (right.distance?.relL2 ?? 1)
 
-/** The same name and operator, or the same operator on inputs that stand for each other one by one. */
+const isNamesake = (reference: Side, candidate: Side, name: string, other: string) =>
+  name === other && reference.producer.get(name)?.op === candidate.producer.get(other)?.op
+
+/** The same operator on inputs that stand for each other one by one. */
 function isTwin(
   reference: Side,
   candidate: Side,
@@ -118,7 +125,6 @@ function isTwin(
 ): boolean {
   const [node, otherNode] = [reference.producer.get(name), candidate.producer.get(other)]
   if (node === undefined || otherNode === undefined || node.op !== otherNode.op) return false
-  if (name === other) return true
   const data = node.inputs.filter((input) => reference.shape(input) !== undefined)
   const otherData = otherNode.inputs.filter((input) => candidate.shape(input) !== undefined)
   return (

@@ -1,0 +1,269 @@
+import type { Node } from '../../model/graph.ts'
+import {
+  type BehaviourComparison,
+  compareOutputs,
+  type Fault,
+  type OutputResult,
+  type ValueResult,
+} from '../behaviour/compare-behaviour.ts'
+import { attemptsAt, type Divergence, divergenceAt, frontier, leftover } from '../behaviour/divergence.ts'
+import { explainDivergence } from '../behaviour/explain.ts'
+import { distanceUnder, type Pairing } from '../behaviour/pair-values.ts'
+import { type Recording, type Side, sideOf } from '../behaviour/recording.ts'
+import type { Anchor, Search } from '../behaviour/search.ts'
+import type { RunForced } from './forced.ts'
+import { judgeRegions, type ReductionLength, SAME_RATIO } from './judge-regions.ts'
+import type { RegionResult } from './region.ts'
+import { type Correspondence, forcesOf, refused, resynchronise } from './resynchronise.ts'
+
+/** Outputs that end up further apart than this are shown as different where some region is. */
+const OUTPUT_LIMIT = 1e-5
+
+/** Faults behind which the candidate is run once more, to see what its values show. */
+const MAX_EXPLAINED = 4
+
+export interface ReplayOptions {
+  readonly run: RunForced
+  readonly anchors: readonly Anchor[]
+  readonly reductionLength: ReductionLength
+}
+
+/**
+ * Compares two models of which the candidate can be run again: pairs values by running it on the reference's values,
+ * then judges every region between paired values alone.
+ *
+ * @param naturalRecording what the candidate computes from its inputs
+ * @throws {ToolError} CANNOT_RUN when not even the plain replay runs
+ */
+export async function compareByReplay(
+  referenceRecording: Recording,
+  naturalRecording: Recording,
+  { run, anchors, reductionLength }: ReplayOptions,
+): Promise<BehaviourComparison> {
+  const reference = sideOf(referenceRecording)
+  const natural = sideOf(naturalRecording)
+  const found = await resynchronise(reference, natural, run, anchors)
+  const { pairing, replayed } = found
+  const disturbed = await run(forcesOf(natural, pairing), { inputs: 1, disturbed: true })
+  const results = inOrder(reference, judgeRegions(reference, replayed, sideOf(disturbed), pairing, reductionLength))
+  const notCompared: { what: string; reason: string }[] = []
+  const ends = compareOutputs(reference, natural, new Map(), () => OUTPUT_LIMIT, notCompared)
+  const byCandidate = new Map(results.map((result) => [result.region.at.candidate, result]))
+  const places = results
+    .filter(({ state }) => state === 'different')
+    .map((result) => ({ result, divergence: placeOf(reference, replayed, pairing, found, anchors, result) }))
+    .sort((left, right) => orderOf(reference, left) - orderOf(reference, right))
+  const faults: Fault[] = []
+  for (const [index, place] of places.entries()) {
+    const causes = index < MAX_EXPLAINED ? await explain(reference, natural, run, pairing, place) : []
+    faults.push({ ...place, causes, proofs: [] })
+  }
+  const outputs = ends.map((output) => outputResult(output, pairing, byCandidate, faults))
+  const [first] = faults
+  const values = valueResults(reference, pairing, byCandidate, first)
+  const rest = {
+    values,
+    outputs,
+    divergence: first?.divergence,
+    causes: first?.causes ?? [],
+    regions: results,
+    faults,
+    pairing,
+    accumulated: accumulated(reference, natural, pairing),
+    notCompared: [...notCompared, ...unpaired(reference, natural, pairing, found)],
+  }
+  return { ...rest, ...verdictOf(reference, outputs, results, faults) }
+}
+
+/** Where a region that differs is to be looked for: an operator left out or added stands in it, else it is its end. */
+function placeOf(
+  reference: Side,
+  replayed: Side,
+  pairing: Pairing,
+  found: Correspondence,
+  anchors: readonly Anchor[],
+  result: RegionResult,
+): Divergence {
+  const { at, referenceNodes, candidateNodes } = result.region
+  const pairs = new Map(pairing.pairs)
+  const partners = new Map([...pairing.partners].map(([name, { reference: partner }]) => [name, partner]))
+  pairs.delete(at.reference)
+  partners.delete(at.candidate)
+  const inside = referenceNodes.flatMap(({ outputs }) => outputs).filter((name) => !pairs.has(name))
+  const search: Search = {
+    reference,
+    candidate: replayed,
+    pairs,
+    partners,
+    open: new Set(reference.order.filter((name) => name === at.reference || inside.includes(name))),
+    anchors: new Map([...anchors].reverse().map((anchor) => [anchor.candidateNode, anchor])),
+  }
+  const open = candidateNodes
+    .flatMap(({ outputs }) => outputs)
+    .filter((name) => replayed.shape(name) !== undefined && !partners.has(name))
+  const repaired = candidateNodes.find((node) => found.repairs.has(node))
+  const known = (repaired && found.repairs.get(repaired)) ?? found.places.get(at.candidate)
+  const placed = known
+    ? undefined
+    : frontier(replayed, open)
+        .flatMap((name) => attemptsAt(search, name))
+        .find(({ end }) => end.candidate === at.candidate && end.reference === at.reference)
+  const divergence = known ?? placed?.divergence ?? divergenceAt(search, at.reference, at.candidate)
+  // what the candidate makes of the reference's values is what is shown, not what it made of its own
+  return divergence.referenceTensor === at.reference && divergence.candidateTensor === at.candidate
+    ? { ...divergence, distance: result.distance, candidateShape: replayed.shape(at.candidate) }
+    : divergence
+}
+
+/** What the values show when the candidate goes on with what the region makes of the reference's values. */
+async function explain(
+  reference: Side,
+  natural: Side,
+  run: RunForced,
+  pairing: Pairing,
+  { result, divergence }: Pick<Fault, 'result' | 'divergence'>,
+) {
+  const behind = behindNodes(natural, result.region.candidateNodes)
+  const before = {
+    pairs: new Map([...pairing.pairs].filter(([, { candidate }]) => !behind.has(candidate))),
+    partners: new Map([...pairing.partners].filter(([name]) => !behind.has(name))),
+  }
+  const recording = await run(forcesOf(natural, before)).catch(refused)
+  return recording === undefined ? [] : explainDivergence(reference, sideOf(recording), before.pairs, divergence)
+}
+
+/** Everything that depends on a result of `nodes`, these included. */
+function behindNodes(side: Side, nodes: readonly Node[]): Set<string> {
+  const behind = new Set(nodes.flatMap(({ outputs }) => outputs))
+  for (const node of side.recording.graph.nodes)
+    if (node.inputs.some((name) => behind.has(name))) for (const name of node.outputs) behind.add(name)
+  return behind
+}
+
+const orderOf = (reference: Side, { divergence }: Pick<Fault, 'divergence'>) =>
+  reference.order.indexOf(divergence.referenceTensor)
+
+function inOrder(reference: Side, results: readonly RegionResult[]): RegionResult[] {
+  const rank = new Map(reference.order.map((name, index) => [name, index]))
+  return [...results].sort((left, right) => rank.get(left.region.at.reference)! - rank.get(right.region.at.reference)!)
+}
+
+/** How an output came out end to end, and whether a region is to blame. */
+function outputResult(
+  output: OutputResult,
+  { pairs }: Pairing,
+  results: ReadonlyMap<string, RegionResult>,
+  faults: readonly Fault[],
+): OutputResult {
+  if (output.candidate === undefined) return output
+  const own = results.get(output.candidate)
+  const layout = pairs.get(output.reference)?.layout ?? output.layout
+  const differs = own?.state === 'different' || (faults.length > 0 && output.status === 'different')
+  return { ...output, layout, status: differs ? 'different' : 'equal' }
+}
+
+function valueResults(
+  reference: Side,
+  { pairs }: Pairing,
+  results: ReadonlyMap<string, RegionResult>,
+  first: Fault | undefined,
+): ValueResult[] {
+  const hidden = new Set(leftover(reference, new Set(pairs.keys())).hidden)
+  const inputs = new Set(reference.recording.graph.inputs.map(({ name }) => name))
+  return reference.order
+    .filter((name) => !inputs.has(name))
+    .map((name): ValueResult => {
+      const pair = pairs.get(name)
+      const result = pair && results.get(pair.candidate)
+      const tolerance = (result?.floor ?? 0) * SAME_RATIO
+      if (pair === undefined) {
+        const place = first?.divergence.referenceTensor === name
+        const status = place ? 'different' : hidden.has(name) ? 'hidden' : 'after-divergence'
+        const candidate = place ? first?.divergence.candidateTensor : undefined
+        return { reference: name, tolerance, candidate, status, layout: undefined, distance: undefined }
+      }
+      const own = result?.region.at.reference === name
+      return {
+        reference: name,
+        tolerance,
+        candidate: pair.candidate,
+        status: own && result.state === 'different' ? 'different' : 'equal',
+        layout: pair.layout,
+        distance: own ? result.distance : pair.distance,
+      }
+    })
+}
+
+/** How far apart paired values are when both models run from their inputs. */
+function accumulated(reference: Side, natural: Side, { partners }: Pairing): Map<string, number> {
+  const drift = new Map<string, number>()
+  for (const { candidate, reference: name, order } of partners.values()) {
+    const gap = distanceUnder(reference, natural, name, candidate, order)
+    if (gap) drift.set(candidate, gap.relL2)
+  }
+  return drift
+}
+
+/** Values from which a difference could reach an output, and that stand for nothing. */
+function unpaired(reference: Side, candidate: Side, { pairs, partners }: Pairing, { lost }: Correspondence) {
+  const own = leftover(reference, new Set(pairs.keys())).unexplained
+  const others = leftover(candidate, new Set(partners.keys())).unexplained
+  const gaps: { what: string; reason: string }[] = []
+  if (own.length > 0)
+    gaps.push({
+      what: `${own.length} value${own.length === 1 ? '' : 's'} of the reference, "${own[0]}" and what follows`,
+      reason: 'no value of the candidate could be paired, also by running it on the values of the reference',
+    })
+  if (lost.length > 0 && others.length > 0)
+    gaps.push({
+      what: `${others.length} value${others.length === 1 ? '' : 's'} of the candidate, "${others[0]}" and what follows`,
+      reason: 'nothing in the reference restores agreement when it is put in their place',
+    })
+  return gaps
+}
+
+/** Nothing compared is no match, an output that only one side has is a difference, and so is a region that differs. */
+function verdictOf(
+  reference: Side,
+  outputs: readonly OutputResult[],
+  results: readonly RegionResult[],
+  faults: readonly Fault[],
+): Pick<BehaviourComparison, 'verdict' | 'reason'> {
+  const judged = outputs.filter(({ candidate }) => candidate !== undefined)
+  if (judged.length === 0) return { verdict: 'not-compared', reason: 'no output of the reference has a counterpart' }
+  const missing = outputs.filter(({ candidate }) => candidate === undefined)
+  const [first] = faults
+  if (first) {
+    const wrong = outputs.filter(({ status }) => status === 'different').length
+    const seen = wrong === 0 ? ', though no output shows it' : `; ${wrong} of ${outputs.length} outputs differ`
+    const which = `${faults.length} of ${results.length} regions ${faults.length === 1 ? 'differs' : 'differ'} when run alone`
+    return { verdict: 'mismatch', reason: `${which}${seen}` }
+  }
+  if (missing.length > 0)
+    return {
+      verdict: 'mismatch',
+      reason: `${missing.length} of ${outputs.length} outputs are missing: ${missing.map(({ reference: name }) => `"${name}"`).join(', ')}`,
+    }
+  if (judged.every(({ reference: name }) => saysNothing(reference, name)))
+    return { verdict: 'not-compared', reason: 'every output of the reference is constant on these inputs' }
+  const runs = reference.recording.runs.length
+  const which = outputs.length === 1 ? 'the output agrees' : `all ${outputs.length} outputs agree`
+  return {
+    verdict: 'match',
+    reason: `${which} on ${runs} input${runs === 1 ? '' : 's'}, and ${results.length === 1 ? 'the region' : `each of ${results.length} regions`} by itself`,
+  }
+}
+
+/** Constant over all inputs, or nowhere finite: agreement there vouches for nothing. */
+function saysNothing(reference: Side, name: string): boolean {
+  let low = Number.POSITIVE_INFINITY
+  let high = Number.NEGATIVE_INFINITY
+  for (const [run] of reference.recording.runs.entries()) {
+    for (const value of reference.numbers(name, run)) {
+      if (!Number.isFinite(value)) continue
+      if (value < low) low = value
+      if (value > high) high = value
+    }
+  }
+  return !(high - low > 1e-6 * Math.max(Math.abs(high), Math.abs(low)))
+}

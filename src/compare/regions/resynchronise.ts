@@ -1,0 +1,284 @@
+import { ToolError } from '../../errors.ts'
+import type { Node } from '../../model/graph.ts'
+import { type Attempt, attemptsAt, type Divergence, frontier, leftover, openSearch } from '../behaviour/divergence.ts'
+import { SAME_LAYOUT } from '../behaviour/layout.ts'
+import { nearestUnder, type Pairing, pairValues, type ValuePair } from '../behaviour/pair-values.ts'
+import { firstRuns, type Side, sideOf } from '../behaviour/recording.ts'
+import type { Anchor, Search } from '../behaviour/search.ts'
+import type { Force, RunForced } from './forced.ts'
+import { unitOf } from './unit.ts'
+
+/** How the values of two models correspond, found out by running the candidate on the reference's values. */
+export interface Correspondence {
+  readonly pairing: Pairing
+  /** the candidate with everything paired cut: each value is what its own operators make of the reference's values */
+  readonly replayed: Side
+  /** where a difference was found on the way, by the candidate's value behind it */
+  readonly places: ReadonlyMap<string, Divergence>
+  /** operators left out or added: what supplies or skips them makes what follows agree; by the candidate's operator */
+  readonly repairs: ReadonlyMap<Node, Divergence>
+  /** values of the candidate for which nothing restores agreement: what follows them could not be paired by running */
+  readonly lost: readonly string[]
+}
+
+/** Runs of the candidate that may be spent on finding counterparts; each independent difference takes one or more. */
+const MAX_RUNS = 40
+/** Pairs are checked against the run in which they are cut, and made anew, so many times. */
+const MAX_REVISIONS = 3
+/** Counterparts are tried on so many inputs. */
+const TRIED_INPUTS = 2
+/** Counterparts tried for one value. */
+const MAX_ATTEMPTS = 6
+/** Places further on, in as many operators. */
+const MAX_FAR_ATTEMPTS = 3
+const MAX_DEPTH = 12
+/** Both run from their inputs: rounding has grown, a small fault is everywhere. Only candidates for pairs. */
+const NEAR = 1e-3
+/** What is made of the same values by other operators, in float32. */
+const EQUAL = 1e-5
+/** The same operator on the same values still stands for it when it differs this many times more: it is the fault. */
+const STRUCTURE_MARGIN = 30
+const REPLAYED_MARGIN = 5000
+
+/**
+ * Pairs the values of both models by progressive resynchronisation.
+ *
+ * Where a value of the candidate has all its inputs paired but equals nothing in the reference, and the difference goes
+ * on, it is given the reference's value and the rest runs again: the right counterpart is the one behind which values
+ * agree again. One difference does not drown those that follow, and each independent one is found.
+ *
+ * @param natural what the candidate computes from its inputs, on all of them
+ */
+export async function resynchronise(
+  reference: Side,
+  natural: Side,
+  run: RunForced,
+  anchors: readonly Anchor[],
+): Promise<Correspondence> {
+  const settled = new Map<string, ValuePair>()
+  const loose = pairValues(reference, natural, () => NEAR, { structureMargin: STRUCTURE_MARGIN, trustNames: true })
+  const start = await stabilise(reference, natural, run, loose, settled)
+  if (reference.recording.runs.length === 0) return { ...start, places: new Map(), repairs: new Map(), lost: [] }
+  const first = sideOf(firstRuns(reference.recording, TRIED_INPUTS))
+  const places = new Map<string, Divergence>()
+  const repairs = new Map<Node, Divergence>()
+  const lost = new Set<string>()
+  const witnesses: Force[] = []
+  let side = sideOf(firstRuns(start.replayed.recording, TRIED_INPUTS))
+  let { pairing } = start
+  let runs = 0
+
+  const tryOut = async (attempt: Attempt): Promise<Outcome | undefined> => {
+    const pair = pairOf(first, side, pairing, attempt)
+    const force = forceOf(attempt, pair, side, pairing)
+    if (force === undefined) return undefined
+    const known = attempt.kind === 'replace' ? new Map([...settled, [pair.candidate, pair]]) : settled
+    runs++
+    const forces = forcesOf(side, pairing, force.consumer ? [] : [pair.candidate, force.candidate])
+    const recording = await run([...forces, ...witnesses, force], { inputs: TRIED_INPUTS }).catch(refused)
+    if (recording === undefined) return undefined
+    const next = sideOf(recording)
+    const found = pairReplayed(first, next, known)
+    const open = new Set(leftover(next, new Set(found.partners.keys())).unexplained)
+    const restored =
+      attempt.kind === 'replace'
+        ? !resultsOf(side, pair.candidate).some((name) => open.has(name))
+        : !open.has(pair.candidate)
+    return { attempt, pair, force, side: next, pairing: found, open: open.size, restored }
+  }
+
+  while (runs < MAX_RUNS) {
+    const search = openSearch(first, side, pairing, anchors)
+    const other = frontier(side, search.unexplained).find((name) => !lost.has(name))
+    if (other === undefined) break
+    const attempts = [...interfaceAttempt(search, other), ...attemptsAt(search, other)].slice(0, MAX_ATTEMPTS)
+    let best: Outcome | undefined
+    for (const attempt of [...attempts, ...farAttempts(search, other)]) {
+      if (runs >= MAX_RUNS) break
+      const outcome = await tryOut(attempt)
+      if (outcome && (best === undefined || outcome.restored || outcome.open < best.open)) best = outcome
+      if (outcome?.restored) break
+    }
+    if (best === undefined || !(best.restored || best.open < search.unexplained.length - 1)) {
+      lost.add(other)
+      if (attempts[0]) places.set(attempts[0].end.candidate, attempts[0].divergence)
+      continue
+    }
+    const { attempt, pair, force } = best
+    if (attempt.kind === 'replace') {
+      places.set(pair.candidate, attempt.divergence)
+      settled.set(pair.candidate, pair)
+    } else {
+      witnesses.push(force)
+      const node = force.consumer ?? side.producer.get(force.candidate)
+      if (node) repairs.set(node, attempt.divergence)
+      for (const [name, found] of best.pairing.partners) if (!pairing.partners.has(name)) settled.set(name, found)
+    }
+    side = best.side
+    pairing = best.pairing
+  }
+  const end =
+    settled.size === 0
+      ? { ...start, pairing: withOutputs(reference, natural, start.pairing) }
+      : await stabilise(reference, natural, run, withOutputs(reference, natural, pairing), settled)
+  return { ...end, places, repairs, lost: [...lost] }
+}
+
+/** Pairs that stand when each of them is cut, and the run that shows it. */
+async function stabilise(
+  reference: Side,
+  natural: Side,
+  run: RunForced,
+  from: Pairing,
+  settled: ReadonlyMap<string, ValuePair>,
+): Promise<{ pairing: Pairing; replayed: Side }> {
+  const fixed = new Map([
+    ...settled,
+    ...[...from.partners].filter(([, { found }]) => found === 'interface' || found === 'resynchronised'),
+  ])
+  let pairing = from
+  for (let revision = 0; ; revision++) {
+    const replayed = sideOf(await run(forcesOf(natural, pairing)))
+    const next = pairReplayed(reference, replayed, fixed)
+    const stands = [...pairing.partners].every(
+      ([name, { reference: partner }]) => next.partners.get(name)?.reference === partner,
+    )
+    if (stands || revision === MAX_REVISIONS) return { pairing: stands ? next : pairing, replayed }
+    pairing = next
+  }
+}
+
+/** Pairs values that are made of the reference's own: equal ones, and the same operators on the same values. */
+function pairReplayed(reference: Side, replayed: Side, settled: ReadonlyMap<string, ValuePair>): Pairing {
+  const limit = (name: string) => Math.max(EQUAL, 8 * unitOf(reference.recording.runs[0]?.get(name)?.dtype))
+  return pairValues(reference, replayed, limit, { structureMargin: REPLAYED_MARGIN, settled })
+}
+
+/** Outputs correspond by name, else by position, whatever they hold. */
+function withOutputs(reference: Side, candidate: Side, { pairs, partners }: Pairing): Pairing {
+  const all = { pairs: new Map(pairs), partners: new Map(partners) }
+  const others = candidate.recording.graph.outputs.map(({ name }) => name)
+  for (const [position, { name }] of reference.recording.graph.outputs.entries()) {
+    const other = others.includes(name) ? name : others[position]
+    if (other === undefined || candidate.shape(other) === undefined || reference.shape(name) === undefined) continue
+    if (all.partners.get(other)?.reference === name && all.pairs.get(name)?.candidate === other) continue
+    const pair = { ...pairOf(reference, candidate, all, { end: { reference: name, candidate: other } }) }
+    all.pairs.set(name, { ...pair, found: 'interface' })
+    all.partners.set(other, { ...pair, found: 'interface' })
+  }
+  return all
+}
+
+interface Outcome {
+  readonly attempt: Attempt
+  readonly pair: ValuePair
+  readonly force: Force
+  readonly side: Side
+  readonly pairing: Pairing
+  /** values left unexplained */
+  readonly open: number
+  /** what takes the value agrees again */
+  readonly restored: boolean
+}
+
+/** Everything that is paired, as replacements; graph inputs are given anyway. */
+export function forcesOf(side: Side, { partners }: Pairing, without: readonly string[] = []): Force[] {
+  return [...partners.values()]
+    .filter(({ candidate }) => side.producer.has(candidate) && !without.includes(candidate))
+    .map(({ candidate, reference, order }) => ({ candidate, reference, order }))
+}
+
+function pairOf(reference: Side, candidate: Side, { pairs }: Pairing, { end }: Pick<Attempt, 'end'>): ValuePair {
+  const nearest = nearestUnder(reference, candidate, pairs, end.reference, end.candidate)
+  const order = nearest?.order ?? SAME_LAYOUT
+  return { ...end, layout: order.name, order, distance: nearest?.distance, found: 'resynchronised' }
+}
+
+/** What is fed to see whether an attempt is right. */
+function forceOf({ kind, divergence }: Attempt, pair: ValuePair, side: Side, { partners }: Pairing): Force | undefined {
+  const { candidate, reference, order } = pair
+  if (kind === 'replace') return { candidate, reference, order }
+  if (kind === 'skip') {
+    const { inserted } = divergence
+    if (inserted === undefined) return undefined
+    const { end, source, from } = inserted
+    return { candidate: end, reference: source, order: partners.get(from)?.order ?? SAME_LAYOUT }
+  }
+  const { candidateTensor: taken, referenceTensor } = divergence
+  const consumer = side.producer.get(candidate)
+  if (taken === undefined || consumer === undefined) return undefined
+  return { candidate: taken, reference: referenceTensor, order: partners.get(taken)?.order ?? SAME_LAYOUT, consumer }
+}
+
+/** Observed results of the operators that take a value. */
+const resultsOf = (side: Side, name: string) =>
+  (side.consumers.get(name) ?? []).flatMap(({ outputs }) => outputs.filter((output) => side.shape(output)))
+
+/** An output of the candidate stands for the output of the same name, or at the same position. */
+function interfaceAttempt({ reference, candidate, open }: Search, other: string): Attempt[] {
+  const names = reference.recording.graph.outputs.map(({ name }) => name)
+  const others = candidate.recording.graph.outputs.map(({ name }) => name)
+  const at = others.indexOf(other)
+  if (at < 0) return []
+  const name = names.includes(other) ? other : names[at]
+  if (name === undefined || !open.has(name)) return []
+  return [plainAttempt({ reference, candidate }, name, other)]
+}
+
+/**
+ * Places further on, where the values from here on may be in step again: what enters layers that hold corresponding
+ * weights, then values of the same size and operator.
+ */
+function farAttempts({ reference, candidate, open, anchors }: Search, other: string): Attempt[] {
+  const nodes = new Map(reference.recording.graph.nodes.map((node) => [node.name, node]))
+  const found: { attempt: Attempt; cost: number }[] = []
+  for (const [depth, name] of downstreamOf(candidate, other)) {
+    for (const user of candidate.consumers.get(name) ?? []) {
+      const anchored = nodes.get(anchors.get(user.name)?.referenceNode ?? '')
+      const source = anchored?.inputs[0]
+      if (user.inputs[0] !== name || source === undefined || !open.has(source)) continue
+      found.push({ attempt: plainAttempt({ reference, candidate }, source, name), cost: depth })
+    }
+  }
+  return found
+    .sort((left, right) => left.cost - right.cost)
+    .slice(0, MAX_FAR_ATTEMPTS)
+    .map(({ attempt }) => attempt)
+}
+
+/** Values that depend on `from` through some operators, itself included, with their depth. */
+function downstreamOf(side: Side, from: string): [number, string][] {
+  const found = new Map([[from, 0]])
+  let edge = [from]
+  for (let depth = 1; depth < MAX_DEPTH && edge.length > 0; depth++) {
+    edge = edge.flatMap((name) => resultsOf(side, name)).filter((name) => !found.has(name))
+    for (const name of edge) found.set(name, depth)
+  }
+  return [...found].map(([name, depth]) => [depth, name])
+}
+
+function plainAttempt(
+  { reference, candidate }: Pick<Search, 'reference' | 'candidate'>,
+  name: string,
+  other: string,
+): Attempt {
+  return {
+    kind: 'replace',
+    end: { reference: name, candidate: other },
+    divergence: {
+      referenceTensor: name,
+      candidateTensor: other,
+      referenceNode: reference.producer.get(name),
+      candidateNode: candidate.producer.get(other),
+      distance: undefined,
+      referenceShape: reference.shape(name) ?? [],
+      candidateShape: candidate.shape(other),
+    },
+  }
+}
+
+/** A run that the runtime refuses (sizes do not fit) shows that the attempt is wrong. */
+export function refused(error: unknown): undefined {
+  if (error instanceof ToolError && error.code === 'CANNOT_RUN') return undefined
+  throw error
+}
