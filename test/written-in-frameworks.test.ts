@@ -65,6 +65,11 @@ const ROWS: readonly Row[] = [
   { target: `${fixtures}/onnx/external-one.onnx`, kind: 'onnx', out: 'renamed-one.onnx' },
   { target: `${digits}/candidate/digits.tflite`, kind: 'tflite', runs: true },
   { target: `${digits}/candidate/digits-fp16.tflite`, kind: 'tflite', runs: true },
+  { target: `${digits}/candidate/saved_model`, kind: 'saved-model', runs: true },
+  { target: `${fixtures}/saved-model/tf1`, kind: 'saved-model' },
+  { target: `${fixtures}/tf-checkpoint/two-shards.index`, kind: 'tf-checkpoint' },
+  { target: `${fixtures}/tf-checkpoint/many-keys.index`, kind: 'tf-checkpoint', out: 'renamed.index' },
+  { target: `${digits}/candidate/digits-frozen.pb`, kind: 'graph-def' },
 ]
 
 interface Checked {
@@ -109,7 +114,7 @@ async function write({ target, kind, runs }: Row, path: string): Promise<object>
   try {
     const model = await readModel(input)
     const filled = await rewritten(model.tensors)
-    const output = await planOutput({ target: model, filled, out: path, limits: DEFAULT_LIMITS })
+    const output = await planOutput({ target: model, input, filled, out: path, limits: DEFAULT_LIMITS })
     mkdirSync(dirname(path), { recursive: true })
     await writeOutput(path, output, { force: false, sources: [source] })
     return { file: path, kind, tensors: await expected(filled), ...(runs ? { original: source } : {}) }

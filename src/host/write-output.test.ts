@@ -111,6 +111,21 @@ test('a writer that keeps less than it planned is a bug, not a file', async () =
   expect(readdirSync(folder)).toEqual([])
 })
 
+test('a folder is made, and taken away again when writing fails', async () => {
+  const path = join(folder, 'saved')
+  const failing = file('variables/b', 'x', async function* () {
+    yield { offset: 0, bytes: new Uint8Array(1) }
+    throw new Error('the source went away')
+  })
+  const half = { ...output(file('a', 'whole'), failing), isFolder: true }
+  await expect(writeOutput(path, half, options)).rejects.toThrow('went away')
+  expect(readdirSync(folder)).toEqual([])
+  const whole = { ...output(file('a', 'whole'), file('variables/b', 'x')), isFolder: true }
+  expect(await writeOutput(path, whole, options)).toEqual([join(path, 'a'), join(path, 'variables/b')])
+  await expect(writeOutput(path, whole, options)).rejects.toMatchObject({ code: 'OUTPUT_EXISTS' })
+  expect(readdirSync(path).sort()).toEqual(['a', 'variables'])
+})
+
 /** Writes one whole file and then a second without end, saying so when half a megabyte of it is on the disk. */
 const SLOW = (path: string) => `
   import { writeOutput } from ${JSON.stringify(pathToFileURL(join(import.meta.dirname, 'write-output.ts')).href)}

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, renameSync } from 'node:fs'
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync } from 'node:fs'
 import { mkdir, open, realpath, rm, stat } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path'
 import { InternalError, ToolError } from '../errors.ts'
@@ -32,6 +32,7 @@ export async function writeOutput(path: string, output: Output, options: WriteOp
   for (const target of targets) await checkFree(target.path, options)
   const total = output.files.reduce((sum, { bytes }) => sum + bytes, 0)
   const written: { temporary: string; path: string }[] = []
+  const made = output.isFolder && makeOutputFolder(path) ? path : undefined
   let done = 0
   try {
     for (const target of targets) {
@@ -48,9 +49,11 @@ export async function writeOutput(path: string, output: Output, options: WriteOp
       renameSync(temporary, final)
       forgetTemporary(temporary)
     }
+    if (made !== undefined) forgetTemporary(made)
     syncFolder(dirname(path))
   } catch (error) {
     for (const { temporary } of written) await discard(temporary)
+    if (made !== undefined) await discard(made)
     if (error instanceof ToolError || error instanceof InternalError) throw error
     throw writeFailure(path, error)
   }
@@ -80,6 +83,21 @@ async function checkFree(path: string, { force, sources }: WriteOptions): Promis
 async function isSame(path: string, there: { dev: number; ino: number }): Promise<boolean> {
   const found = await stat(path).catch(() => undefined)
   return found !== undefined && found.dev === there.dev && found.ino === there.ino
+}
+
+/**
+ * Makes the folder that the user named, to be taken away again unless the output becomes whole.
+ * @returns whether there was none
+ */
+function makeOutputFolder(path: string): boolean {
+  try {
+    mkdirSync(path)
+    noteTemporary(path)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw writeFailure(path, error)
+  }
 }
 
 /** Makes the folder of a companion, which must truly lie below `root` even where a link stands in the way. */
@@ -119,7 +137,7 @@ async function writeTemporary(temporary: string, file: PlannedFile, report: (byt
 }
 
 async function discard(temporary: string): Promise<void> {
-  await rm(temporary, { force: true })
+  await rm(temporary, { force: true, recursive: true })
   forgetTemporary(temporary)
 }
 

@@ -3,6 +3,7 @@ import type { Limits } from '../bytes/limits.ts'
 import { openZip } from '../encoding/zip.ts'
 import type { Model, ModelFile } from '../model/model.ts'
 import type { FilledTensor } from '../transfer/plan.ts'
+import { planBundleIndex } from './bundle-index.ts'
 import { companionPaths } from './companions.ts'
 import { checkPlace, filesOnDisk, type Located, locate } from './locate.ts'
 import { spliceOnnx } from './onnx-copy.ts'
@@ -35,8 +36,11 @@ export async function copyWithValues(
   const planned: PlannedFile[] = []
   for (const [file, located] of byFile) {
     const path = paths.get(file)!
+    if (isStaleFingerprint(model, file)) continue
     if (model.format === 'onnx' && file === files[0]) {
       planned.push({ path, ...(await planOnnx(file, byFile, paths, limits)) })
+    } else if (BUNDLES.has(model.format) && file.name.endsWith('.index')) {
+      planned.push({ path, ...(await planBundleIndex(file, dataFiles(byFile), limits)) })
     } else {
       const isArchive = located.some(({ entry }) => entry !== undefined)
       planned.push({ path, ...(await (isArchive ? planArchive : planPlain)(file, located, limits)) })
@@ -44,6 +48,18 @@ export async function copyWithValues(
   }
   // the one that the user names first
   return planned.sort((one, other) => Number(one.path !== '') - Number(other.path !== ''))
+}
+
+/** TensorFlow's checkpoints, whose index has a checksum for every tensor. */
+const BUNDLES: ReadonlySet<string> = new Set(['tf-checkpoint', 'tf-saved-model'])
+
+function dataFiles(byFile: ReadonlyMap<ModelFile, readonly Located[]>): Map<ModelFile, readonly Located[]> {
+  return new Map([...byFile].filter(([{ role }]) => role === 'shard'))
+}
+
+/** Hashes over graph and variables of a SavedModel: wrong once a value has changed, and TensorFlow does without. */
+function isStaleFingerprint(model: Model, { name }: ModelFile): boolean {
+  return model.format === 'tf-saved-model' && name.endsWith('fingerprint.pb')
 }
 
 type Content = Pick<PlannedFile, 'bytes' | 'pieces'>

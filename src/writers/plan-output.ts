@@ -1,8 +1,10 @@
 import type { Limits } from '../bytes/limits.ts'
 import { ToolError } from '../errors.ts'
+import type { ModelInput } from '../formats/format.ts'
 import { FORMATS } from '../formats/registry.ts'
 import type { Model } from '../model/model.ts'
 import type { FilledTensor } from '../transfer/plan.ts'
+import { assetFiles } from './assets.ts'
 import { copyWithValues } from './copy.ts'
 import { npzFile } from './npz.ts'
 import type { Output } from './output.ts'
@@ -13,6 +15,8 @@ import { safetensorsFile } from './safetensors.ts'
 export interface OutputRequest {
   /** gives the layout: names, types, shapes, and the files that are copied */
   readonly target: Model
+  /** where `target` was read from */
+  readonly input: ModelInput
   /** new values; every other tensor keeps its own */
   readonly filled: readonly FilledTensor[]
   /** path that the user gave; its ending says which format */
@@ -23,18 +27,27 @@ export interface OutputRequest {
 /**
  * Plans the files of a transfer; nothing is written yet, though places are checked against the target's bytes.
  *
- * An output named like the target's format is the target itself with other values. One that ends in `.safetensors` or
- * `.npz` is a new file with the target's weights, under its names and in its layouts.
+ * An output named like the target's format is the target itself with other values, and so is a folder where the target
+ * is one. One that ends in `.safetensors` or `.npz` is a new file with the target's weights, under its names and in its
+ * layouts.
  *
  * @throws {ToolError} NOT_WRITABLE saying what can be written instead; TIED_TENSORS
  */
-export async function planOutput({ target, filled, out, limits }: OutputRequest): Promise<Output> {
+export async function planOutput({ target, input, filled, out, limits }: OutputRequest): Promise<Output> {
   const name = out.toLowerCase()
-  if (isLikeTarget(name, target)) {
-    const files = await copyWithValues(target, filled, out, limits)
-    return { format: target.format, kind: 'copy', isFolder: false, files }
-  }
   const writer = FRESH.find(({ ending }) => name.endsWith(ending))
+  const isFolder = input.isFolder && writer === undefined
+  if (isFolder || isLikeTarget(name, target)) {
+    const copies = await copyWithValues(target, filled, out, limits)
+    const files = target.format === 'tf-saved-model' ? [...copies, ...(await assetFiles(input))] : copies
+    const main = target.files[0]!.name.replace(/^.*[\\/]/, '')
+    return {
+      format: target.format,
+      kind: 'copy',
+      isFolder,
+      files: isFolder ? files.map((file) => (file.path === '' ? { ...file, path: main } : file)) : files,
+    }
+  }
   if (writer === undefined) throw unknownEnding(out, target)
   const file = writer.write(weightsOf(target, filled))
   return { format: writer.format, kind: 'fresh', isFolder: false, files: [file] }

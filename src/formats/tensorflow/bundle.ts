@@ -6,7 +6,7 @@ import { FormatError } from '../../errors.ts'
 import type { ModelFile, Problem } from '../../model/model.ts'
 import { readShape } from '../../model/tensor-proto.ts'
 import { findTfDtype, tfElementBytes, tfTypeName } from '../../model/tensorflow-dtype.ts'
-import { byteLength, type Dtype, elementCount } from '../../tensor/dtype.ts'
+import { byteLength, DTYPES, type Dtype, elementCount } from '../../tensor/dtype.ts'
 import { readTensor, type Tensor } from '../../tensor/tensor.ts'
 import type { ModelInput } from '../format.ts'
 import { type BundleEntry, BundleEntryType, type BundleHeader, BundleHeaderType } from './bundle-entry.ts'
@@ -168,9 +168,11 @@ class BundleReader {
     }
     this.#checkSize(name, dtype, shape, { name, entry, byteOffset })
     const packed = byteLength(dtype, count)
+    const swapUnit = tfElementBytes(dtype) / (DTYPES[dtype].kind === 'complex' ? 2 : 1)
+    const swapped = values.bigEndian && swapUnit > 1 ? { swapUnit } : {}
     const storage =
       packed === values.range.length
-        ? { storage: { file: values.source.name, byteOffset: values.range.offset, byteLength: packed } }
+        ? { storage: { file: values.source.name, byteOffset: values.range.offset, byteLength: packed, ...swapped } }
         : {}
     return { name, dtype, shape, role, bytes: packed, ...storage, stream: () => streamValues(values, dtype) }
   }
