@@ -1,0 +1,23 @@
+/** ONNX operators, and those of ONNX Runtime, that are activations of their own. */
+export const ACTIVATION_OPS: ReadonlySet<string> = new Set([
+  'Relu',
+  'LeakyRelu',
+  'PRelu',
+  'Elu',
+  'Selu',
+  'Sigmoid',
+  'HardSigmoid',
+  'HardSwish',
+  'Tanh',
+  'Softplus',
+  'Softsign',
+  'Gelu',
+  'FastGelu',
+  'QuickGelu',
+  'BiasGelu',
+  'Mish',
+  'Clip',
+  'Celu',
+  'ThresholdedRelu',
+  'Swish',
+])
