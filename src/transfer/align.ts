@@ -1,7 +1,7 @@
 import { nameSimilarity } from '../compare/weights/names.ts'
 import { elementCount } from '../tensor/dtype.ts'
 import { alignClass, type Evidence } from './align-class.ts'
-import { associate } from './associate.ts'
+import { associate, associateByPartner } from './associate.ts'
 import { kernelKey, type Reading, readingsOf } from './kernel-layout.ts'
 import { isAnchor, type Neighbours, neighboursOf, type Place } from './neighbours.ts'
 import { agreement, structureLabels } from './structure-labels.ts'
@@ -21,7 +21,7 @@ export interface UnitPair {
 
 export interface Alignment {
   readonly pairs: readonly UnitPair[]
-  readonly sourceOf: ReadonlyMap<Unit, Unit>
+  readonly targetOf: ReadonlyMap<Unit, Unit>
   readonly readings: ReadonlyMap<Unit, Reading>
   /** affine units by the linear unit whose output they scale, both sides */
   readonly linearOf: ReadonlyMap<Unit, Unit>
@@ -52,7 +52,7 @@ export function alignUnits(source: UnitSet, target: UnitSet): Alignment {
   const classes = classesOf(keys[0]!, keys[1]!)
   const single = classes.filter(([left, right]) => left.length === 1 && right.length === 1)
   const nameWeight = weighNames(single, classes)
-  const direction = weighOrder(single)
+  const direction = source.isOrdered && target.isOrdered ? weighOrder(single) : 1
   const evidence: Evidence = {
     structure: (s, t) => (labels ? agreement(labels.get(s), labels.get(t)) : 0),
     names: (s, t) => nameWeight * similarity(s, t),
@@ -64,9 +64,14 @@ export function alignUnits(source: UnitSet, target: UnitSet): Alignment {
     if (!(left.length === 1 && right.length === 1)) take(alignClass(left, right, evidence))
 
   const linearOf = new Map<Unit, Unit>()
+  const note = (found: ReadonlyMap<Unit, Unit>) => {
+    for (const [affine, linear] of found) linearOf.set(affine, linear)
+  }
   for (const { set, neighbours } of sides)
-    for (const [affine, linear] of set.hasGraph ? neighbours.linearOf : associate(set, readings))
-      linearOf.set(affine, linear)
+    if (set.isOrdered) note(set.hasGraph ? neighbours.linearOf : associate(set, readings))
+  const reversed = new Map([...partners].map(([s, t]) => [t, s]))
+  if (!source.isOrdered) note(associateByPartner(source, readings, partners, linearOf))
+  if (!target.isOrdered) note(associateByPartner(target, readings, reversed, linearOf))
   const restOf = ({ units }: UnitSet) =>
     new Map(units.filter((unit) => !isAnchor(unit)).map((unit) => [unit, restKey(unit)]))
   const follows: Evidence = {
@@ -85,7 +90,7 @@ export function alignUnits(source: UnitSet, target: UnitSet): Alignment {
     },
   }
   for (const [left, right] of classesOf(restOf(source), restOf(target))) take(alignClass(left, right, follows))
-  return { pairs, sourceOf: new Map(pairs.map(({ source: s, target: t }) => [t, s])), readings, linearOf }
+  return { pairs, targetOf: partners, readings, linearOf }
 }
 
 interface Side {

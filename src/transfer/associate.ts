@@ -15,8 +15,7 @@ export function associate({ units }: UnitSet, readings: ReadonlyMap<Unit, Readin
   const affines = units.filter(({ kind }) => kind === 'affine')
   const linears = units.filter(isLinear)
   const score = (affine: Unit, linear: Unit): number => {
-    const reading = readings.get(linear)
-    const outputs = reading && outputsOf(reading) * (reading.isTransposed ? (linear.attributes.groups ?? 1) : 1)
+    const outputs = outputsWith(readings.get(linear), linear)
     const distance = affine.index - linear.index
     if (outputs !== elementCount(affine.slots[0]!.tensor.shape) || Math.abs(distance) > MAX_DISTANCE) return REFUSED
     const near = distance > 0 ? 4 / distance : -2
@@ -30,6 +29,50 @@ export function associate({ units }: UnitSet, readings: ReadonlyMap<Unit, Readin
   }
   return found
 }
+
+/**
+ * The same in a file that lists its contents by name: the kernels stand in the order of their partners in the other
+ * model, and the n-th BatchNorm of a module and size goes with the n-th kernel of it.
+ *
+ * @param partners kernels of this set to those of the other model
+ * @param otherLinearOf the other model's BatchNorms; where it has as many as this one, only their kernels come into question
+ */
+export function associateByPartner(
+  { units }: UnitSet,
+  readings: ReadonlyMap<Unit, Reading>,
+  partners: ReadonlyMap<Unit, Unit>,
+  otherLinearOf: ReadonlyMap<Unit, Unit>,
+): Map<Unit, Unit> {
+  const normed = new Set(otherLinearOf.values())
+  const found = new Map<Unit, Unit>()
+  const place = (linear: Unit) => partners.get(linear)?.index ?? Number.MAX_SAFE_INTEGER
+  const linears = units.filter(isLinear).sort((a, b) => place(a) - place(b))
+  const bySize = new Map<number, Unit[]>()
+  for (const unit of units.filter(({ kind }) => kind === 'affine')) {
+    const size = elementCount(unit.slots[0]!.tensor.shape)
+    bySize.set(size, [...(bySize.get(size) ?? []), unit])
+  }
+  for (const [size, affines] of bySize) {
+    const fitting = linears.filter((linear) => outputsWith(readings.get(linear), linear) === size)
+    const withNorm = fitting.filter((linear) => normed.has(partners.get(linear)!))
+    const candidates = withNorm.length === affines.length ? withNorm : fitting
+    const rank = (all: readonly Unit[], unit: Unit) => {
+      const siblings = all.filter(({ name }) => parentOf(name) === parentOf(unit.name))
+      return (siblings.indexOf(unit) + 0.5) / siblings.length
+    }
+    const columns = assign(affines.length, candidates.length, (row, column) => {
+      const [affine, linear] = [affines[row]!, candidates[column]!]
+      const order = 1 - (rank(affines, affine) - rank(candidates, linear)) ** 2
+      return 3 * sameModule(affine.name, linear.name) + startsAlike(affine.name, linear.name) + 2 * order
+    })
+    for (const [row, column] of columns.entries())
+      if (column !== undefined) found.set(affines[row]!, candidates[column]!)
+  }
+  return found
+}
+
+const outputsWith = (reading: Reading | undefined, { attributes }: Unit) =>
+  reading && outputsOf(reading) * (reading.isTransposed ? (attributes.groups ?? 1) : 1)
 
 const REFUSED = -100
 
@@ -45,6 +88,12 @@ function numbersAgree(a: string, b: string): number {
   const [left, right] = [a.split(/[./]/).at(-1)!, b.split(/[./]/).at(-1)!]
   if (/^\d+$/.test(left) && /^\d+$/.test(right)) return Number(left) === Number(right) + 1 ? 2 : 0
   const digits = (text: string) => text.match(/\d+$/)?.[0] ?? ''
-  if (left.startsWith(right) || right.startsWith(left)) return 2
+  if (startsAlike(a, b) > 0) return 2
   return digits(left) === digits(right) ? 1.5 : 0
+}
+
+/** `stem` and `stem_bn`. */
+function startsAlike(a: string, b: string): number {
+  const [left, right] = [a.split(/[./]/).at(-1)!, b.split(/[./]/).at(-1)!]
+  return left.startsWith(right) || right.startsWith(left) ? 2 : 0
 }

@@ -1,6 +1,6 @@
 import { elementCount } from '../tensor/dtype.ts'
 import { type Part, reshape, transpose } from './build-expression.ts'
-import type { Convention, Slot, Unit } from './units.ts'
+import type { Convention, Unit } from './units.ts'
 
 /**
  * One way to read a kernel's axes. Canonical order is that of PyTorch: (O, I, spatial ...) for convolutions and dense
@@ -28,7 +28,7 @@ export function readingsOf(unit: Unit, convention: Convention): Reading[] {
     return [readingOf(kernel.layout, shape, isTransposed)]
   const bias = unit.slots.find(({ role }) => role === 'bias')
   const outputs = bias && elementCount(bias.tensor.shape)
-  const readings = layoutsFor(shape.length, convention, kernel).map((layout) =>
+  const readings = layoutsFor(shape.length, convention, `${unit.name} ${kernel.tensor.name}`).map((layout) =>
     readingOf(layout.replace('T', ''), shape, layout.startsWith('T')),
   )
   if (outputs === undefined) return readings
@@ -60,12 +60,12 @@ const LAYOUTS: Readonly<Record<Convention, Readonly<Record<number, readonly stri
 }
 
 /** Those of the model's own convention, then those of others: names may mislead. */
-function layoutsFor(rank: number, convention: Convention, { tensor }: Slot): readonly string[] {
+function layoutsFor(rank: number, convention: Convention, name: string): readonly string[] {
   const own = LAYOUTS[convention][rank] ?? []
   const others = (['torch', 'keras', 'tflite'] as const).flatMap((each) => LAYOUTS[each][rank] ?? [])
   const all = [...new Set([...own, ...others])]
-  if (/depthwise/i.test(tensor.name)) return preferring(all, (layout) => layout.includes('M'))
-  if (/transpose|deconv|upconv/i.test(tensor.name)) return preferring(all, (layout) => layout.startsWith('T'))
+  if (/depthwise/i.test(name)) return preferring(all, (layout) => layout.includes('M'))
+  if (/transpose|deconv|upconv/i.test(name)) return preferring(all, (layout) => layout.startsWith('T'))
   return all
 }
 

@@ -34,6 +34,8 @@ export interface TargetEntry {
   readonly from: readonly Tensor[]
   /** absent: the target keeps the values it has */
   readonly expression?: Expression
+  /** for `ambiguous`: how it would be made of the first candidate */
+  readonly proposal?: Expression
   /** for a person: layouts, folding, what initialises it, why it is left alone */
   readonly reason: string
   readonly foundBy: FoundBy

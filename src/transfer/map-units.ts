@@ -1,141 +1,119 @@
-import type { Alignment, UnitPair } from './align.ts'
-import { alignUnits } from './align.ts'
-import { full, reshape, transpose } from './build-expression.ts'
-import { Inputs, type TargetEntry } from './ledger.ts'
+import { type Alignment, alignUnits, type UnitPair } from './align.ts'
+import { type EpsilonOf, epsilons } from './epsilons.ts'
+import type { TargetEntry } from './ledger.ts'
 import { canHold, mapAffine } from './map-affine.ts'
 import { mapLinear } from './map-linear.ts'
-import { type Draft, finish, type MappingContext } from './mapping.ts'
+import { mapPlain } from './map-plain.ts'
+import type { Draft, MappingContext } from './mapping.ts'
 import { isLinear, slotOf, type Unit, type UnitSet } from './units.ts'
 
-/** Every tensor of the target that a unit of the source explains. */
+/** What cannot be read from the files and may be said instead. */
+export interface TransferOptions {
+  /** height and width change places in every kernel: ports of MATLAB-trained Caffe models work on transposed pictures */
+  readonly swapsHeightAndWidth?: boolean
+  /** of every BatchNorm of the source whose file states none, instead of its framework's default */
+  readonly epsilon?: number
+}
+
+/** Every tensor of the target that a unit of the source explains, and what a person should know. */
 export function mapUnits(
   source: UnitSet,
   target: UnitSet,
-  options: { swapsHeightAndWidth: boolean },
-): {
-  readonly entries: TargetEntry[]
-  readonly alignment: Alignment
-  readonly folds: ReadonlyMap<Unit, readonly Unit[]>
-} {
+  options: TransferOptions,
+): { readonly entries: TargetEntry[]; readonly notes: string[] } {
   const alignment = alignUnits(source, target)
+  const epsilon = epsilons(source, target, options.epsilon)
   const context: MappingContext = {
     source,
     target,
     readings: alignment.readings,
-    epsilonOf: (unit) => unit.attributes.epsilon ?? defaultEpsilon(source.units.includes(unit) ? source : target),
-    swapsHeightAndWidth: options.swapsHeightAndWidth,
+    epsilonOf: epsilon.of,
+    swapsHeightAndWidth: options.swapsHeightAndWidth ?? false,
   }
   const entries: TargetEntry[] = []
-  const folds = new Map<Unit, Unit[]>()
-  const done = new Set<Unit>()
   const add = (pair: UnitPair, drafts: readonly Draft[]) => {
     for (const draft of drafts) entries.push(entryOf(draft, pair))
   }
   const pairOf = new Map(alignment.pairs.map((pair) => [pair.target, pair]))
-
-  for (const pair of alignment.pairs.filter((each) => isLinear(each.source))) {
-    const { source: from, target: to } = pair
-    const chain = affinesBehind(alignment, source, from)
-    const targetChain = affinesBehind(alignment, target, to)
-    const held = new Map<Unit, Unit>()
-    for (const each of targetChain) {
-      const partner = pairOf.get(each)?.source
-      if (partner && chain.includes(partner) && canHold(partner, each)) held.set(each, partner)
+  const done = new Set<Unit>()
+  for (const pair of alignment.pairs.filter((each) => isLinear(each.source)))
+    for (const [unit, drafts] of mapBlock(context, alignment, pairOf, pair, epsilon)) {
+      add(pairOf.get(unit) ?? { ...pair, foundBy: 'neighbours' }, drafts)
+      done.add(unit)
     }
-    const folded = chain.filter(
-      (unit) => ![...held.values()].includes(unit) && !isElsewhere(alignment, unit, targetChain),
-    )
-    folds.set(from, folded)
-    add(pair, mapLinear(context, from, to, folded))
-    const bias = slotOf(from, 'bias')
-    const homeless = bias !== undefined && slotOf(to, 'bias') === undefined
-    const shiftless = folded.length > 0 && slotOf(to, 'bias') === undefined
-    for (const [at, each] of targetChain.entries()) {
-      const partner = held.get(each)
-      const carries = at === 0
-      add(
-        pairOf.get(each) ?? { ...pair, foundBy: 'neighbours' },
-        mapAffine(context, {
-          target: each,
-          ...(partner ? { source: partner } : {}),
-          ...(carries && homeless ? { bias } : {}),
-          folded: carries && shiftless && !partner ? folded : [],
-        }),
-      )
-      done.add(each)
-    }
-  }
   for (const pair of alignment.pairs) {
-    if (isLinear(pair.source) || done.has(pair.target)) continue
-    add(pair, mapOther(context, pair))
+    if (done.has(pair.target)) continue
+    if (pair.source.kind !== 'affine') add(pair, mapPlain(context, pair))
+    else {
+      epsilon.keep(pair.source, pair.target)
+      add(pair, mapAffine(context, { target: pair.target, source: pair.source, folded: [] }))
+    }
   }
-  return { entries, alignment, folds }
+  return { entries, notes: epsilon.notes() }
 }
 
-/** PyTorch, ONNX and Caffe default to 1e-5, Keras to 1e-3. */
-const defaultEpsilon = ({ convention }: UnitSet) => (convention === 'keras' ? 1e-3 : 1e-5)
+/** A kernel with the BatchNorms behind it: which are kept, which are multiplied in, which have to do nothing. */
+function mapBlock(
+  context: MappingContext,
+  alignment: Alignment,
+  pairOf: ReadonlyMap<Unit, UnitPair>,
+  { source, target }: UnitPair,
+  epsilon: EpsilonOf,
+): Map<Unit, Draft[]> {
+  const chain = affinesBehind(alignment, context.source, source)
+  const targetChain = affinesBehind(alignment, context.target, target)
+  const held = new Map<Unit, Unit>()
+  for (const each of targetChain) {
+    const partner = pairOf.get(each)?.source
+    if (partner && chain.includes(partner) && canHold(partner, each)) held.set(each, partner)
+  }
+  const kept = new Set(held.values())
+  const folded = chain.filter((unit) => {
+    const partner = alignment.targetOf.get(unit)
+    return !kept.has(unit) && (partner === undefined || targetChain.includes(partner))
+  })
+  for (const unit of folded) epsilon.fold(unit)
+  for (const [to, from] of held) epsilon.keep(from, to)
+  const drafts = new Map([[target, mapLinear(context, source, target, folded)]])
+  const hasBias = slotOf(target, 'bias') !== undefined
+  const bias = hasBias ? undefined : slotOf(source, 'bias')
+  for (const [at, each] of targetChain.entries()) {
+    const partner = held.get(each)
+    // what finds no bias in the target goes into the first BatchNorm behind
+    const carries = at === 0
+    drafts.set(
+      each,
+      mapAffine(context, {
+        target: each,
+        ...(partner ? { source: partner } : {}),
+        ...(carries && bias ? { bias } : {}),
+        folded: carries && !hasBias && !partner ? folded : [],
+      }),
+    )
+  }
+  return drafts
+}
 
 function affinesBehind({ linearOf }: Alignment, { units }: UnitSet, linear: Unit): Unit[] {
-  return units.filter((unit) => linearOf.get(unit) === linear)
-}
-
-/** Paired with a unit that stands somewhere else than behind the kernel. */
-function isElsewhere({ pairs }: Alignment, unit: Unit, chain: readonly Unit[]): boolean {
-  const pair = pairs.find(({ source }) => source === unit)
-  return pair !== undefined && !chain.includes(pair.target)
-}
-
-function mapOther(context: MappingContext, { source, target }: UnitPair): Draft[] {
-  if (source.kind === 'affine') return mapAffine(context, { target, source, folded: [] })
-  return target.slots.flatMap((slot): Draft[] => {
-    const inputs = new Inputs()
-    const found = slotOf(source, slot.role) ?? (source.slots.length === 1 ? source.slots[0] : undefined)
-    if (found === undefined) {
-      const value = slot.role === 'beta' || slot.role === 'bias' ? 0 : slot.role === 'gamma' ? 1 : undefined
-      if (value === undefined) return []
-      return [
-        finish(
-          slot.tensor,
-          inputs,
-          full(value, slot.tensor.shape),
-          'no-counterpart',
-          `${value === 0 ? 'zeros' : 'ones'}: the reference has none`,
-        ),
-      ]
-    }
-    const part = inputs.part(found.tensor)
-    const wide = (shape: readonly number[]) => shape.filter((size) => size !== 1)
-    const [from, to] = [wide(found.tensor.shape), wide(slot.tensor.shape)]
-    if (from.join() === to.join())
-      return [finish(slot.tensor, inputs, reshape(part, slot.tensor.shape), 'mapped', 'unchanged')]
-    const order = to.map((size) => from.indexOf(size))
-    if (from.length !== to.length || new Set(order).size !== from.length || order.includes(-1)) return []
-    return [
-      finish(
-        slot.tensor,
-        inputs,
-        reshape(transpose(reshape(part, from), order), slot.tensor.shape),
-        'mapped',
-        `axes (${order.join(', ')})`,
-      ),
-    ]
-  })
+  return units.filter((unit) => unit.kind === 'affine' && linearOf.get(unit) === linear)
 }
 
 function entryOf(
   { target, inputs, expression, state, reason }: Draft,
   { foundBy, confidence, ambiguous }: UnitPair,
 ): TargetEntry {
-  const isAmbiguous = ambiguous.length > 0 && inputs.tensors.length > 0
+  const [first] = inputs.tensors
+  const isAmbiguous = ambiguous.length > 0 && first !== undefined
   return {
     target,
     state: isAmbiguous ? 'ambiguous' : state,
     from: inputs.tensors,
     ...(expression && !isAmbiguous ? { expression } : {}),
-    reason: isAmbiguous ? `fits "${inputs.tensors[0]!.name}" as well as other tensors of the same shape` : reason,
+    ...(expression && isAmbiguous ? { proposal: expression } : {}),
+    reason: isAmbiguous ? `"${first.name}" fits, and others fit as well: ${ambiguous.join(', ')}` : reason,
     foundBy,
     confidence,
-    candidates: isAmbiguous ? [inputs.tensors[0]!.name] : [],
+    candidates: isAmbiguous ? [first.name] : [],
     isMissing: isAmbiguous || expression === undefined,
   }
 }

@@ -7,7 +7,7 @@ import { DTYPES, elementCount, isFloat } from '../tensor/dtype.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { unitsOfGraph } from './graph-units.ts'
 import { layerGraph } from './layer-graph.ts'
-import { unitsOfNames } from './named-units.ts'
+import { compareNaturally, unitsOfNames } from './named-units.ts'
 import type { Convention, Unit, UnitSet } from './units.ts'
 
 /** Sorts the stored tensors of a model into units, by its graph, else by their names. Reads no values of kernels. */
@@ -16,18 +16,32 @@ export async function unitsOf(model: Model): Promise<UnitSet> {
   const auxiliary = new Map<Tensor, string>()
   const isRepeated = repetitions(model)
   const parameters: Tensor[] = []
-  for (const tensor of model.tensors) {
-    const reason = auxiliaryReason(tensor) ?? (isRepeated(tensor) ? 'the same memory as a tensor before it' : undefined)
+  for (const tensor of inNaturalOrder(model)) {
+    const reason =
+      auxiliaryReason(tensor) ?? (isRepeated(tensor) ? 'the same variable as a tensor before it' : undefined)
     if (reason === undefined) parameters.push(tensor)
     else auxiliary.set(tensor, reason)
   }
   const hasGraph = statesOrder(model, layers)
-  const units = hasGraph ? graphUnits(layers, parameters) : namedUnits(model, layers, parameters)
-  const inUnits = new Set(units.flatMap(({ slots }) => slots.map(({ tensor }) => tensor)))
+  const found = hasGraph
+    ? { units: graphUnits(layers, parameters), isOrdered: true }
+    : namedUnits(model, layers, parameters)
+  const inUnits = new Set(found.units.flatMap(({ slots }) => slots.map(({ tensor }) => tensor)))
   if (hasGraph)
     for (const tensor of parameters)
       if (!inUnits.has(tensor)) auxiliary.set(tensor, 'constant of the graph that no layer owns')
-  return { units, layers: hasGraph ? layers : [], hasGraph, convention: conventionOf(model, parameters), auxiliary }
+  return { ...found, layers: hasGraph ? layers : [], hasGraph, convention: conventionOf(model, parameters), auxiliary }
+}
+
+/**
+ * Keras lists each variable twice in a SavedModel: under `variables/0`, `variables/1` .. in the order of its layers, and
+ * in a set without order. The first one names the layers in order.
+ */
+function inNaturalOrder(model: Model): readonly Tensor[] {
+  if (variableNames(model).size === 0) return model.tensors
+  const isListed = ({ name }: Tensor) => /^(variables|layer_with_weights-)/.test(name)
+  const first = model.tensors.filter(isListed).sort((a, b) => compareNaturally(a.name, b.name))
+  return [...first, ...model.tensors.filter((tensor) => !isListed(tensor))]
 }
 
 /** TensorFlow's SavedModel spells a BatchNorm as seven operators; the names of its variables say more than they. */
@@ -42,7 +56,7 @@ function graphUnits(layers: readonly Layer[], tensors: readonly Tensor[]): Unit[
   return units.map((unit, index) => Object.assign(unit, { index }))
 }
 
-function namedUnits(model: Model, layers: readonly Layer[], tensors: readonly Tensor[]): Unit[] {
+function namedUnits(model: Model, layers: readonly Layer[], tensors: readonly Tensor[]) {
   const names = variableNames(model)
   const settings = new Map(layers.map((layer) => [layer.name, layer]))
   return unitsOfNames(tensors, (tensor) => names.get(tensor.name) ?? tensor.name, settings)

@@ -15,7 +15,7 @@ export function unitsOfNames(
   tensors: readonly Tensor[],
   nameOf: (tensor: Tensor) => string,
   settings: ReadonlyMap<string, Layer>,
-): Unit[] {
+): { readonly units: Unit[]; readonly isOrdered: boolean } {
   const groups = new Map<string, { tensor: Tensor; last: string }[]>()
   for (const tensor of tensors) {
     const { prefix, last } = splitName(nameOf(tensor))
@@ -28,7 +28,9 @@ export function unitsOfNames(
     const layer = settings.get(unit.name.replaceAll('.', '/'))
     if (layer !== undefined) Object.assign(unit, { attributes: layer.attributes })
   }
-  return inNaturalOrder(units).map((unit, index) => Object.assign(unit, { index }))
+  const isOrdered = !isSortedByName(units)
+  const ordered = isOrdered ? units : units.sort((a, b) => compareNaturally(a.name, b.name))
+  return { units: ordered.map((unit, index) => Object.assign(unit, { index })), isOrdered }
 }
 
 interface Member {
@@ -179,15 +181,14 @@ function isRecurrent([kernel, recurrent]: readonly Settling[]): boolean {
 
 /**
  * Files that list their contents by name put `conv2d_10` before `conv2d_2`, and every BatchNorm before the first
- * convolution: numbers tell the order there.
+ * convolution. Fewer than three units may be in that order by chance.
  */
-function inNaturalOrder(units: Unit[]): Unit[] {
-  const isSorted = units.every((unit, at) => at === 0 || units[at - 1]!.name <= unit.name)
-  if (!isSorted || units.length < 3) return units
-  return [...units].sort((a, b) => compareNaturally(a.name, b.name))
+function isSortedByName(units: readonly Unit[]): boolean {
+  return units.length > 2 && units.every((unit, at) => at === 0 || units[at - 1]!.name <= unit.name)
 }
 
-function compareNaturally(a: string, b: string): number {
+/** Numbers inside names by their value. */
+export function compareNaturally(a: string, b: string): number {
   const left = a.match(/\d+|\D+/g) ?? []
   const right = b.match(/\d+|\D+/g) ?? []
   for (let at = 0; at < Math.min(left.length, right.length); at++) {

@@ -19,7 +19,8 @@ export interface Neighbours {
 
 /** Places of all units: by the graph, else by order in the file. */
 export function neighboursOf(set: UnitSet): Neighbours {
-  return set.hasGraph ? byGraph(set) : byOrder(set)
+  if (set.hasGraph) return byGraph(set)
+  return set.isOrdered ? byOrder(set) : { places: new Map(), linearOf: new Map() }
 }
 
 function byGraph({ units, layers }: UnitSet): Neighbours {

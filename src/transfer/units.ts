@@ -48,6 +48,8 @@ export interface UnitSet {
   /** in order of execution; empty without a graph */
   readonly layers: readonly Layer[]
   readonly hasGraph: boolean
+  /** whether `index` is the order of the network: files that list their contents by name do not keep it */
+  readonly isOrdered: boolean
   /** how the framework lays out kernels where the file does not say */
   readonly convention: Convention
   /** tensors that are no parameters of the network, and why */

@@ -1,30 +1,47 @@
 import type { Model } from '../model/model.ts'
-import { isFloat } from '../tensor/dtype.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { tieKey } from '../tensor/ties.ts'
+import { applyMap, type MapEntry } from './apply-map.ts'
 import type { Ledger, SourceEntry, TargetEntry } from './ledger.ts'
-import { mapUnits } from './map-units.ts'
+import { mapUnits, type TransferOptions } from './map-units.ts'
 import { unitsOf } from './model-units.ts'
-
-export interface TransferOptions {
-  /** height and width change places in every kernel: ports of MATLAB-trained Caffe models work on transposed pictures */
-  readonly swapsHeightAndWidth?: boolean
-}
+import type { UnitSet } from './units.ts'
 
 /**
  * Finds for every tensor of the target what it is made of, without looking at the target's values, and for every tensor
  * of the source what it went into. Reads no values but small constants of the graphs.
+ *
+ * @param edits entries of a mapping file; they replace what was found for their targets
+ * @throws {ToolError} INVALID_MAP naming the entry that does not fit
  */
-export async function planTransfer(source: Model, target: Model, options: TransferOptions = {}): Promise<Ledger> {
+export async function planTransfer(
+  source: Model,
+  target: Model,
+  options: TransferOptions = {},
+  edits: readonly MapEntry[] = [],
+): Promise<Ledger> {
   const [from, to] = [await unitsOf(source), await unitsOf(target)]
-  const { entries } = mapUnits(from, to, { swapsHeightAndWidth: options.swapsHeightAndWidth ?? false })
+  const { entries, notes } = mapUnits(from, to, options)
   const byTarget = new Map<Tensor, TargetEntry>()
   for (const entry of entries) if (!byTarget.has(entry.target)) byTarget.set(entry.target, entry)
   const ties = tiesOf(target, byTarget)
-  const targets = target.tensors.map(
-    (tensor) => byTarget.get(tensor) ?? ties(tensor) ?? unmapped(tensor, to.auxiliary.get(tensor)),
+  const reasonFor = reasons(to)
+  const found = target.tensors.map(
+    (tensor) => byTarget.get(tensor) ?? ties(tensor) ?? unmapped(tensor, reasonFor(tensor)),
   )
-  return { targets, sources: sourceEntries(source, targets, from.auxiliary), notes: [] }
+  const targets = applyMap(found, source, edits)
+  return { targets, sources: sourceEntries(source, targets, reasons(from)), notes }
+}
+
+/** Why a tensor takes no part; undefined for a parameter of the network. */
+function reasons({ auxiliary, units }: UnitSet): (tensor: Tensor) => string | undefined {
+  const loose = new Set(
+    units.filter(({ kind }) => kind === 'other').flatMap(({ slots }) => slots.map(({ tensor }) => tensor)),
+  )
+  return (tensor) => {
+    const isConstant = tensor.role === 'constant' && loose.has(tensor)
+    return auxiliary.get(tensor) ?? (isConstant ? 'constant of the graph (anchors, masks, positions)' : undefined)
+  }
 }
 
 /** Tensors of the same memory get the same values. */
@@ -47,14 +64,12 @@ function tiesOf(
 }
 
 function unmapped(target: Tensor, auxiliary: string | undefined): TargetEntry {
-  const isParameter = auxiliary === undefined && (isFloat(target.dtype) || target.quantization !== undefined)
+  const isParameter = auxiliary === undefined
   return {
     target,
     state: isParameter ? 'no-counterpart' : 'derived',
     from: [],
-    reason: isParameter
-      ? 'nothing in the reference corresponds to it; its values were left as they are'
-      : `left as it is: ${auxiliary ?? 'no parameter'}`,
+    reason: isParameter ? 'nothing in the reference corresponds to it' : auxiliary,
     foundBy: 'rule',
     confidence: 1,
     candidates: [],
@@ -65,7 +80,7 @@ function unmapped(target: Tensor, auxiliary: string | undefined): TargetEntry {
 function sourceEntries(
   source: Model,
   targets: readonly TargetEntry[],
-  auxiliary: ReadonlyMap<Tensor, string>,
+  reasonFor: (tensor: Tensor) => string | undefined,
 ): SourceEntry[] {
   const uses = new Map<Tensor, TargetEntry[]>()
   for (const entry of targets)
@@ -87,7 +102,7 @@ function sourceEntries(
         isLost: first!.state === 'ambiguous',
       }
     }
-    const reason = auxiliary.get(tensor)
+    const reason = reasonFor(tensor)
     if (reason !== undefined) {
       const isCopy = /^(optimiser|averaged)/.test(reason)
       return { source: tensor, state: isCopy ? 'dropped' : 'derived', into: [], reason, isLost: false }
