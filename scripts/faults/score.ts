@@ -1,0 +1,91 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { judge, type Scored } from './scoring/judge.ts'
+import type { Answer, Pair, Truth } from './scoring/pair.ts'
+import { answerAll } from './scoring/pool.ts'
+import { resultsPage } from './scoring/results-page.ts'
+import { renderTable } from './scoring/table.ts'
+import { rowsOf } from './scoring/tally.ts'
+
+/**
+ * Compares every pair of a corpus and scores the answers against the truth.
+ *
+ *     npx tsx scripts/faults/score.ts FOLDER [--only WORD] [--processes N] [--failures] [--json FILE] [--markdown]
+ */
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    only: { type: 'string', multiple: true },
+    processes: { type: 'string', default: '2' },
+    failures: { type: 'boolean', default: false },
+    json: { type: 'string' },
+    markdown: { type: 'boolean', default: false },
+  },
+})
+
+const folder = positionals[0] ?? '.faults'
+if (!existsSync(join(folder, 'index.json'))) {
+  console.error(`${folder}: no index.json there. Make a corpus: python scripts/faults/make_corpus.py --out ${folder}`)
+  process.exit(2)
+}
+
+const json = <T>(path: string) => JSON.parse(readFileSync(join(folder, path), 'utf8')) as T
+const truths = new Map<string, Truth>()
+for (const pair of json<{ pairs: Pair[] }>('index.json').pairs)
+  truths.set(pair.id, json<Truth>(join(dirname(pair.candidate), 'truth.json')))
+
+const chosen = json<{ pairs: Pair[] }>('index.json').pairs.filter((pair) => wanted(pair, truths.get(pair.id)!))
+const answers = new Map<string, Answer>()
+const started = Date.now()
+await answerAll(folder, chosen, Number(options.processes), (pair, answer) => {
+  answers.set(pair.id, answer)
+  if (process.stderr.isTTY) process.stderr.write(`\r${answers.size} of ${chosen.length}`)
+})
+
+const scored = chosen.map((pair) => judge(pair, truths.get(pair.id)!, answers.get(pair.id)!))
+for (const split of ['development', 'held-out', 'mixed', 'all'] as const) {
+  const part = split === 'all' ? scored : scored.filter((pair) => pair.split === split)
+  if (part.length > 0) console.log(`\n${split}\n\n${renderTable(rowsOf(part))}`)
+}
+console.log(`\n${chosen.length} pairs in ${Math.round((Date.now() - started) / 1000)} s`)
+if (options.failures) for (const pair of scored.filter(isFailure)) console.log(failureLine(pair))
+if (options.json !== undefined) writeFileSync(options.json, JSON.stringify(records(), null, 1))
+if (options.markdown) writeFileSync(join(import.meta.dirname, '../../docs/faults.md'), resultsPage(scored))
+
+/** Whether a pair bears every word of `--only`: its id, architecture, variant, half, class of fault or change. */
+function wanted(pair: Pair, truth: Truth): boolean {
+  const words = [pair.id, truth.architecture, truth.variant, truth.split ?? 'all', truth.faulty ? 'faulty' : 'benign']
+  words.push(
+    ...(truth.faulty ? [truth.faultClass, ...(truth.further?.length ? ['several'] : ['single'])] : [truth.change]),
+  )
+  return (options.only ?? []).every((word) => words.includes(word))
+}
+
+function isFailure(pair: Scored): boolean {
+  const { first } = pair
+  return !pair.verdictRight || !pair.accountsForAll || (first !== null && !(first.exact && first.cause1))
+}
+
+/** What was wrong, what was answered and what is true, in one line. */
+function failureLine(pair: Scored): string {
+  const truth = truths.get(pair.id)!
+  const answer = answers.get(pair.id)!
+  const wrong = [
+    ...(pair.verdictRight ? [] : [`verdict ${answer.verdict}`]),
+    ...(pair.accountsForAll ? [] : ['coverage']),
+    ...(pair.first === null || pair.first.exact ? [] : [pair.first.near ? 'place one off' : 'place']),
+    ...(pair.first === null || pair.first.cause1 ? [] : [pair.first.cause3 ? 'cause not first' : 'cause']),
+  ]
+  const said = `${answer.first?.referenceTensor} / ${answer.first?.candidateTensor}: ${answer.first?.causes
+    .slice(0, 3)
+    .map(({ label, proved }) => (proved ? `${label} (proved)` : label))
+    .join(', ')}`
+  const right = truth.faulty ? `${truth.first.referenceTensor} / ${truth.first.candidateTensor}` : 'the same'
+  const summary = answer.verdict === 'error' ? answer.summary.split('\n')[0] : said
+  return `${pair.id} ${pair.architecture} ${pair.variant} ${pair.what}${pair.subtle ? ' (subtle)' : ''}: ${wrong.join(', ')}; said ${summary}; true ${right}`
+}
+
+function records() {
+  return chosen.map((pair, index) => ({ ...scored[index], answer: answers.get(pair.id), truth: truths.get(pair.id) }))
+}
