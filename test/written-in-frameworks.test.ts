@@ -55,6 +55,7 @@ const ROWS: readonly Row[] = [
   { target: `${digits}/candidate/digits.keras`, kind: 'keras', runs: true },
   { target: `${digits}/candidate/digits.h5`, kind: 'keras-h5', runs: true },
   { target: `${digits}/candidate/digits.weights.h5`, kind: 'hdf5' },
+  { target: `${digits}/candidate/digits.keras`, kind: 'keras-weights', out: 'taken.weights.h5', runs: true },
   { target: `${fixtures}/keras-3/recurrent.keras`, kind: 'keras', runs: true },
   { target: `${fixtures}/keras-3/half.keras`, kind: 'keras', runs: true },
   { target: `${fixtures}/hdf5/types-latest.h5`, kind: 'hdf5' },

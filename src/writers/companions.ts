@@ -2,7 +2,7 @@ import type { Model, ModelFile } from '../model/model.ts'
 import { relativePath } from './relative-path.ts'
 
 /** Formats that find their second file by its name: the same as the main one's, with another ending. */
-const PAIRED_BY_NAME: ReadonlySet<string> = new Set(['darknet', 'ncnn', 'caffe', 'tf-checkpoint'])
+export const PAIRED_BY_NAME: ReadonlySet<string> = new Set(['darknet', 'ncnn', 'caffe', 'tf-checkpoint'])
 
 /**
  * Where each file of the model goes, relative to the folder of the output; empty for the one that the user names: the

@@ -50,6 +50,19 @@ export async function copyWithValues(
   return planned.sort((one, other) => Number(one.path !== '') - Number(other.path !== ''))
 }
 
+/**
+ * One entry of an archive as a file of its own, with new values: the weights of a `.keras` archive.
+ * @throws {ToolError} NOT_WRITABLE, TIED_TENSORS
+ */
+export async function planPart(model: Model, part: ModelFile, filled: readonly FilledTensor[]): Promise<Content> {
+  const located = filled.filter(({ target }) => target.bytes > 0).flatMap((tensor) => locate(model, tensor))
+  const outer = model.files[0]!.name
+  return planPlain(
+    part,
+    located.filter(({ entry }) => `${outer}!${entry}` === part.name),
+  )
+}
+
 /** TensorFlow's checkpoints, whose index has a checksum for every tensor. */
 const BUNDLES: ReadonlySet<string> = new Set(['tf-checkpoint', 'tf-saved-model'])
 

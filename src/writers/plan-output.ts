@@ -2,10 +2,11 @@ import type { Limits } from '../bytes/limits.ts'
 import { ToolError } from '../errors.ts'
 import type { ModelInput } from '../formats/format.ts'
 import { FORMATS } from '../formats/registry.ts'
-import type { Model } from '../model/model.ts'
+import type { Model, ModelFile } from '../model/model.ts'
 import type { FilledTensor } from '../transfer/plan.ts'
 import { assetFiles } from './assets.ts'
-import { copyWithValues } from './copy.ts'
+import { PAIRED_BY_NAME } from './companions.ts'
+import { copyWithValues, planPart } from './copy.ts'
 import { npzFile } from './npz.ts'
 import type { Output } from './output.ts'
 import { weightsOf } from './output-tensor.ts'
@@ -29,12 +30,17 @@ export interface OutputRequest {
  *
  * An output named like the target's format is the target itself with other values, and so is a folder where the target
  * is one. One that ends in `.safetensors` or `.npz` is a new file with the target's weights, under its names and in its
- * layouts.
+ * layouts. `.weights.h5` is what a `.keras` archive holds under that name.
  *
  * @throws {ToolError} NOT_WRITABLE saying what can be written instead; TIED_TENSORS
  */
 export async function planOutput({ target, input, filled, out, limits }: OutputRequest): Promise<Output> {
   const name = out.toLowerCase()
+  const weights = name.endsWith('.weights.h5') ? kerasWeights(target) : undefined
+  if (weights !== undefined) {
+    const file = { path: '', ...(await planPart(target, weights, filled)) }
+    return { format: 'keras-h5', kind: 'fresh', isFolder: false, files: [file] }
+  }
   const writer = FRESH.find(({ ending }) => name.endsWith(ending))
   const isFolder = input.isFolder && writer === undefined
   if (isFolder || isLikeTarget(name, target)) {
@@ -63,10 +69,22 @@ const FRESH = [
   { ending: '.npz', format: 'npz', write: npzFile },
 ] as const
 
+/** The weights of a `.keras` archive are a whole `.weights.h5` file. */
+function kerasWeights({ format, files }: Model): ModelFile | undefined {
+  return format === 'keras-v3' ? files.find(({ role }) => role === 'weights') : undefined
+}
+
+/** Formats in which several endings mean the same. */
+const INTERCHANGEABLE: ReadonlySet<string> = new Set(['pytorch', 'keras-h5', 'onnx', 'tflite'])
+
+/** Whether the name asks for the target with other values: one of its own endings, or one that means the same. */
 function isLikeTarget(name: string, target: Model): boolean {
-  const own = ending(target.files[0]!.name.toLowerCase())
+  const isPair = PAIRED_BY_NAME.has(target.format)
+  const own = target.files.slice(0, isPair ? undefined : 1).map((file) => ending(file.name.toLowerCase()))
+  if (own.some((one) => one !== '' && name.endsWith(one))) return true
+  if (!INTERCHANGEABLE.has(target.format)) return false
   const usual = FORMATS.find(({ id }) => id === target.format)?.extensions ?? []
-  return (own !== '' && name.endsWith(own)) || usual.some((extension) => name.endsWith(extension))
+  return usual.some((extension) => name.endsWith(extension))
 }
 
 function ending(name: string): string {

@@ -19,6 +19,8 @@ export interface DatasetHeader {
   readonly fill: Uint8Array | undefined
   /** bytes of all elements as stored uncompressed */
   readonly bytes: number
+  /** values of a compact dataset lie in a header with a checksum */
+  readonly checked: boolean
   /** its values lie in other files, by name */
   readonly external: boolean
   /** why its values cannot be read here: an unknown filter, external or virtual storage */
@@ -57,6 +59,7 @@ export async function readDatasetHeader(
     filters,
     fill: await readFill(context, messages, type.size),
     bytes,
+    checked: messages.some((message) => message.type === MESSAGE.layout && message.checked),
     external,
     obstacle: findObstacle(layout, filters, external),
   }

@@ -35,6 +35,8 @@ export interface HeaderMessage {
   readonly type: number
   /** bit 1: the body is a reference to a message elsewhere */
   readonly flags: number
+  /** a checksum covers it (newer headers): its bytes cannot be changed alone */
+  readonly checked: boolean
   /** a cursor over the body, at its beginning */
   readonly body: () => ByteReader
 }
@@ -137,7 +139,7 @@ function parseBlock(reader: ByteReader, block: Block, newer: boolean, orderBytes
     }
     const base = reader.offset
     const bytes = reader.take(size, 'header message')
-    messages.push({ type, flags, body: () => new ByteReader(bytes, { name: reader.name, base }) })
+    messages.push({ type, flags, checked: newer, body: () => new ByteReader(bytes, { name: reader.name, base }) })
   }
   return messages
 }

@@ -67,7 +67,7 @@ export interface Hdf5Dataset {
   /** relative to the superblock: the same for two names of one dataset */
   readonly address: number
   readonly header: DatasetHeader
-  /** where the values lie as they are, when they do: absolute */
+  /** where the values lie as they are, when they do and no checksum covers them: absolute */
   readonly range: { readonly offset: number; readonly length: number } | undefined
   /**
    * Values as little-endian numbers in pieces of whole elements; text as u32 length and bytes per element; opaque
@@ -221,7 +221,7 @@ function defineDataset(
   const range =
     contiguous !== undefined && header.obstacle === undefined
       ? { offset: context.base + contiguous, length: bytes }
-      : layout.kind === 'compact'
+      : layout.kind === 'compact' && !header.checked
         ? { offset: layout.byteOffset, length: bytes }
         : undefined
   return { kind: 'dataset', ...parts, range, stream: () => streamValues(context, path, header) }
