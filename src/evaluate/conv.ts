@@ -1,6 +1,6 @@
 import { elementCount } from '../tensor/dtype.ts'
 import { type Call, charge, findInts, input, int, type OperatorTable, text } from './call.ts'
-import { multiply, type Packer, packMatrix } from './multiply.ts'
+import { multiply, multiplyMatrices, type Packer } from './multiply.ts'
 import { demand, floats, type Numbers, zeros } from './numbers.ts'
 import { three, type Window, windowOf } from './window.ts'
 
@@ -231,7 +231,7 @@ function convolveTransposed(call: Call): readonly Numbers[] {
         }
         product.fill(0)
         const target = { out: product, outOffset: 0, outStep: pixels }
-        multiply(target, { rows: count * places, inner, columns: pixels }, left, packMatrix(right))
+        multiplyMatrices(target, { rows: count * places, inner, columns: pixels }, left, right)
         for (let index = 0; index < count; index++) {
           const to = (image * filters + group * perGroup + filter + index) * plane
           scatter(out, to, product, index * places * pixels, spatial, window)

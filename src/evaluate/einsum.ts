@@ -1,7 +1,7 @@
 import { contiguousStrides } from '../tensor/array-value.ts'
 import { elementCount } from '../tensor/dtype.ts'
 import { type Call, charge, input, type OperatorTable, text } from './call.ts'
-import { multiply, packMatrix } from './multiply.ts'
+import { multiplyMatrices } from './multiply.ts'
 import { alike, demand, type Numbers, zeros } from './numbers.ts'
 import { transposed } from './shape.ts'
 
@@ -135,11 +135,11 @@ function contract(call: Call, first: Labelled, second: Labelled, later: Readonly
   const shape = [...sizeIn(left, batch), ...sizeIn(left, rows), ...sizeIn(right, columns)]
   const out = zeros(shape)
   for (let index = 0; index < count; index++) {
-    multiply(
+    multiplyMatrices(
       { out, outOffset: index * m * n, outStep: n },
       { rows: m, inner: k, columns: n },
       { values: a, offset: index * m * k, rowStep: k, columnStep: 1 },
-      packMatrix({ values: b, offset: index * k * n, rowStep: n, columnStep: 1 }),
+      { values: b, offset: index * k * n, rowStep: n, columnStep: 1 },
     )
   }
   return { array: alike(first.array, shape, out), labels: [...batch, ...rows, ...columns] }

@@ -25,18 +25,26 @@ export function mapValues(x: Numbers, map: (value: number) => number): Numbers {
 export function combineValues(left: Numbers, right: Numbers, combine: (a: number, b: number) => number): Numbers {
   const shape = broadcastShape(left.shape, right.shape)
   const out = zeros(shape)
-  const [a, b] = [left.values, right.values]
-  let position = 0
-  const strides = [broadcastStrides(left.shape, shape), broadcastStrides(right.shape, shape)]
-  forEachRow(shape, strides, (length, starts, steps) => {
-    let [from, to] = [starts[0]!, starts[1]!]
-    const [stepA, stepB] = [steps[0]!, steps[1]!]
-    for (let index = 0; index < length; index++) {
-      out[position++] = combine(a[from]!, b[to]!)
-      from += stepA
-      to += stepB
-    }
-  })
+  const a = left.values
+  const b = right.values
+  if (a.length === out.length && b.length === out.length) {
+    for (let index = 0; index < out.length; index++) out[index] = combine(a[index]!, b[index]!)
+  } else if (a.length === out.length && b.length === 1) {
+    const only = b[0]!
+    for (let index = 0; index < out.length; index++) out[index] = combine(a[index]!, only)
+  } else {
+    let position = 0
+    const strides = [broadcastStrides(left.shape, shape), broadcastStrides(right.shape, shape)]
+    forEachRow(shape, strides, (length, starts, steps) => {
+      let fromA = starts[0]!
+      let fromB = starts[1]!
+      const stepA = steps[0]!
+      const stepB = steps[1]!
+      for (let index = 0; index < length; index++, fromA += stepA, fromB += stepB) {
+        out[position++] = combine(a[fromA]!, b[fromB]!)
+      }
+    })
+  }
   return left.kind === 'int' ? wrapped(alike(left, shape, out)) : alike(left, shape, out)
 }
 

@@ -54,11 +54,10 @@ function slice(call: Call) {
     const size = x.shape[axis]!
     const step = steps?.[index] ?? 1
     demand(step !== 0, 'a step of 0')
-    const bound = (value: number) => {
-      const place = value < 0 ? value + size : value
-      return step > 0 ? Math.max(0, Math.min(size, place)) : Math.max(-1, Math.min(size - 1, place))
-    }
-    const [start, end] = [bound(starts[index]!), bound(ends[index]!)]
+    const bound = (value: number, low: number, high: number) =>
+      Math.max(low, Math.min(high, value < 0 ? value + size : value))
+    const start = step > 0 ? bound(starts[index]!, 0, size) : bound(starts[index]!, 0, size - 1)
+    const end = step > 0 ? bound(ends[index]!, 0, size) : bound(ends[index]!, -1, size - 1)
     const count = Math.max(0, Math.ceil((end - start) / step))
     positions[axis] = Int32Array.from({ length: count }, (_, at) => start + at * step)
   }

@@ -70,7 +70,8 @@ function gridSample(call: Call) {
     let at = corners ? ((coordinate + 1) / 2) * (size - 1) : ((coordinate + 1) * size - 1) / 2
     if (mode === 'nearest') at = roundHalfEven(at)
     if (at < low || at > high) {
-      if (padding === 'border') at = Math.max(0, Math.min(size - 1, at))
+      // cubic kernels reach over the border: it is their places that are kept inside, as PyTorch has it
+      if (padding === 'border' && mode !== 'cubic') at = Math.max(0, Math.min(size - 1, at))
       if (padding === 'reflection') at = reflect(at, axis)
     }
     if (mode === 'nearest') return [[placeOf(Math.trunc(at), axis), 1]]

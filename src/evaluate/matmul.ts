@@ -1,6 +1,6 @@
 import { type Call, charge, input, int, type OperatorTable, real } from './call.ts'
 import { combineValues } from './elementwise.ts'
-import { multiply, packMatrix } from './multiply.ts'
+import { multiplyMatrices } from './multiply.ts'
 import {
   alike,
   broadcastShape,
@@ -32,11 +32,11 @@ export function multiplyArrays(call: Call, left: Numbers, right: Numbers): Numbe
     for (let index = 0; index < count; index++, outOffset += rows * columns) {
       const offsetA = (starts[0]! + index * steps[0]!) * rows * inner
       const offsetB = (starts[1]! + index * steps[1]!) * inner * columns
-      multiply(
+      multiplyMatrices(
         { out, outOffset, outStep: columns },
         { rows, inner, columns },
         { values: left.values, offset: offsetA, rowStep: inner, columnStep: 1 },
-        packMatrix({ values: right.values, offset: offsetB, rowStep: columns, columnStep: 1 }),
+        { values: right.values, offset: offsetB, rowStep: columns, columnStep: 1 },
       )
     }
   })
@@ -55,11 +55,11 @@ export function gemm(call: Call): Numbers {
   demand(right.shape[transB ? 1 : 0] === inner, `[${left.shape}] x [${right.shape}]`)
   charge(call, rows * inner * columns)
   const product = zeros([rows, columns])
-  multiply(
+  multiplyMatrices(
     { out: product, outOffset: 0, outStep: columns },
     { rows, inner, columns },
     { values: left.values, offset: 0, rowStep: transA ? 1 : inner, columnStep: transA ? rows : 1 },
-    packMatrix({ values: right.values, offset: 0, rowStep: transB ? 1 : columns, columnStep: transB ? inner : 1 }),
+    { values: right.values, offset: 0, rowStep: transB ? 1 : columns, columnStep: transB ? inner : 1 },
   )
   const [alpha, beta] = [real(call, 'alpha', 1), real(call, 'beta', 1)]
   const scaled = alike(left, [rows, columns], alpha === 1 ? product : product.map((value) => alpha * value))

@@ -57,8 +57,45 @@ export function multiply(
   }
 }
 
+/** Fewer rows than this are not worth packing the right-hand matrix for. */
+const FEW_ROWS = 4
+
+/** out += left x right, both in memory. */
+export function multiplyMatrices(
+  target: { out: Float64Array; outOffset: number; outStep: number },
+  size: { rows: number; inner: number; columns: number },
+  left: Matrix,
+  right: Matrix,
+): void {
+  if (size.rows >= FEW_ROWS) {
+    multiply(target, size, left, packMatrix(right))
+    return
+  }
+  const { out, outOffset, outStep } = target
+  for (let row = 0; row < size.rows; row++) {
+    const to = outOffset + row * outStep
+    const from = left.offset + row * left.rowStep
+    if (right.rowStep === 1) {
+      for (let column = 0; column < size.columns; column++) {
+        const start = right.offset + column * right.columnStep
+        let sum = 0
+        for (let k = 0; k < size.inner; k++) sum += left.values[from + k * left.columnStep]! * right.values[start + k]!
+        out[to + column] = out[to + column]! + sum
+      }
+      continue
+    }
+    for (let k = 0; k < size.inner; k++) {
+      const factor = left.values[from + k * left.columnStep]!
+      const start = right.offset + k * right.rowStep
+      for (let column = 0; column < size.columns; column++) {
+        out[to + column] = out[to + column]! + factor * right.values[start + column * right.columnStep]!
+      }
+    }
+  }
+}
+
 /** Packs a matrix that lies in memory. */
-export function packMatrix({ values, offset, rowStep, columnStep }: Matrix): Packer {
+function packMatrix({ values, offset, rowStep, columnStep }: Matrix): Packer {
   return (panel, row, rows, column, columns) => {
     for (let inside = 0; inside < columns; inside += 4) {
       const width = Math.min(4, columns - inside)

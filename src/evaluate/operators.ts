@@ -13,6 +13,7 @@ import { POOL_OPERATORS } from './pool.ts'
 import { QUANTISE_OPERATORS } from './quantise.ts'
 import { RECURRENT_OPERATORS } from './recurrent.ts'
 import { REDUCE_OPERATORS } from './reduce.ts'
+import { REGION_OPERATORS } from './regions-of-interest.ts'
 import { RESIZE_OPERATORS } from './resize.ts'
 import { SHAPE_OPERATORS } from './shape.ts'
 
@@ -33,6 +34,7 @@ const TABLES: Readonly<Record<string, OperatorTable>> = {
     ...RECURRENT_OPERATORS,
     ...EINSUM_OPERATORS,
     ...QUANTISE_OPERATORS,
+    ...REGION_OPERATORS,
   },
   'com.microsoft': FUSED_OPERATORS,
 }

@@ -11,7 +11,7 @@ import {
   real,
   text,
 } from './call.ts'
-import { multiply, packMatrix } from './multiply.ts'
+import { multiplyMatrices } from './multiply.ts'
 import { demand, floats, type Numbers, zeros } from './numbers.ts'
 import { transposed } from './shape.ts'
 
@@ -119,11 +119,11 @@ function recurrent(cell: Cell): Operator {
       const backward = direction === 'reverse' || way === 1
       const products = zeros([steps * batch, rows])
       const weights = { values: w.values, offset: way * rows * features, rowStep: 1, columnStep: features }
-      multiply(
+      multiplyMatrices(
         { out: products, outOffset: 0, outStep: rows },
         { rows: steps * batch, inner: features, columns: rows },
         { values: x.values, offset: 0, rowStep: features, columnStep: 1 },
-        packMatrix(weights),
+        weights,
       )
       const biases = bias?.values.subarray(way * 2 * rows, (way + 1) * 2 * rows)
       const recurrence = r.values.subarray(way * rows * size, (way + 1) * rows * size)

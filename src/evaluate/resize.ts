@@ -32,7 +32,8 @@ const TRANSFORMS: Readonly<Record<string, Transform>> = {
   half_pixel: halfPixel,
   half_pixel_symmetric: (x, axis, f) => {
     const adjustment = f(axis.output / f(length(axis)))
-    return f(f((axis.input / 2) * f(1 - adjustment)) + halfPixel(x, axis, f))
+    const offset = f((axis.input / 2) * f(1 - adjustment))
+    return f(f(offset + f(f(x + 0.5) / axis.scale)) - 0.5)
   },
   pytorch_half_pixel: (x, axis, f) => (axis.output > 1 ? halfPixel(x, axis, f) : 0),
   align_corners: (x, axis, f) => (length(axis) === 1 ? 0 : f(f(x * (axis.input - 1)) / f(length(axis) - 1))),

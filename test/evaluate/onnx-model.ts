@@ -12,7 +12,7 @@ import { memoryInput } from '../memory-input.ts'
 export interface OnnxModel {
   readonly graph: Graph
   readonly opsets: ReadonlyMap<string, number>
-  /** every stored tensor that holds real numbers, by name */
+  /** every stored tensor that holds real numbers, by its own name and that of the value which nodes take */
   readonly constants: ReadonlyMap<string, GivenNumbers>
 }
 
@@ -24,7 +24,14 @@ export async function readOnnxModel(bytes: Uint8Array): Promise<OnnxModel> {
     if (kind === 'string' || kind === 'complex') continue
     constants.set(tensor.name, toNumbers({ ...tensor, bytes: await readTensor(tensor) }))
   }
-  return { graph: model.graphs[0]!, opsets: new Map(Object.entries(model.metadata.opsets ?? {})), constants }
+  const graph = model.graphs[0]!
+  for (const { op, outputs, attributes } of graph.nodes) {
+    const stored = Object.values(attributes)[0]
+    if (op !== 'Constant' || typeof stored !== 'object' || stored === null || !('tensor' in stored)) continue
+    const value = constants.get(String(stored.tensor))
+    if (value !== undefined) constants.set(outputs[0]!, value)
+  }
+  return { graph, opsets: new Map(Object.entries(model.metadata.opsets ?? {})), constants }
 }
 
 export function toNumbers(value: ArrayValue): GivenNumbers {
