@@ -8,6 +8,7 @@ import { CAUSES } from '../src/compare/vocabulary.ts'
 import { FORMATS } from '../src/formats/registry.ts'
 import { comparisonSchema } from '../src/report/comparison.ts'
 import { inspectionSchema, tensorReportSchema } from '../src/report/inspection.ts'
+import { transferMapSchema, transferSchema } from '../src/report/transfer.ts'
 import { settingsSchema } from '../src/settings/settings.ts'
 
 /**
@@ -22,6 +23,12 @@ const pages: Readonly<Record<string, string>> = {
   'docs/causes.md': causesPage(),
   'docs/schemas/comparison.schema.json': schemaPage(comparisonSchema, 'Comparison', 'modelwright compare --json'),
   'docs/schemas/inspection.schema.json': schemaPage(inspectionSchema, 'Inspection', 'modelwright inspect --json'),
+  'docs/schemas/transfer.schema.json': schemaPage(transferSchema, 'Transfer', 'modelwright transfer --json'),
+  'docs/schemas/transfer-map.schema.json': schemaPage(
+    transferMapSchema,
+    'TransferMap',
+    'modelwright transfer (FILE.map.json), read back with --map',
+  ),
   'docs/schemas/tensor-report.schema.json': schemaPage(
     tensorReportSchema,
     'TensorReport',

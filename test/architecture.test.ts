@@ -37,11 +37,13 @@ const ROOMS: Readonly<Record<string, { imports: readonly string[]; outside?: rea
       'execute',
       'report',
       'settings',
+      'transfer',
+      'writers',
     ],
   },
   host: { imports: ['bytes', 'formats', 'model', 'tensor', 'images', 'writers'], outside: ['node:', 'sharp'] },
   cli: {
-    imports: ['bytes', 'model', 'tensor', 'settings', 'tasks', 'report', 'host'],
+    imports: ['bytes', 'model', 'tensor', 'settings', 'tasks', 'report', 'host', 'writers'],
     outside: ['node:', 'picocolors'],
   },
 }

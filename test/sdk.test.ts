@@ -25,6 +25,11 @@ test('the SDK exports these names and no others', () => {
     'renderComparison',
     'renderComparisonPage',
     'renderInspection',
+    'renderTransfer',
     'tensorReportSchema',
+    'transfer',
+    'transferMapSchema',
+    'transferSchema',
+    'writeOutput',
   ])
 })

@@ -39,6 +39,8 @@ export interface Option {
   readonly value?: string
   readonly description: string
   readonly repeated?: true
+  /** one letter that stands for it: `-o` */
+  readonly short?: string
 }
 
 export interface Example {
@@ -57,7 +59,7 @@ export interface Call {
 /** Options that every command has. */
 export const COMMON_OPTIONS: Readonly<Record<string, Option>> = {
   quiet: { description: 'no progress and no warnings on stderr' },
-  help: { description: 'show this help' },
+  help: { description: 'show this help', short: 'h' },
 }
 
 /**
@@ -72,7 +74,7 @@ export function parseCall(command: Command, words: readonly string[]): Call {
       {
         type: option.value === undefined ? 'boolean' : 'string',
         multiple: option.repeated === true,
-        ...(name === 'help' ? { short: 'h' } : {}),
+        ...(option.short === undefined ? {} : { short: option.short }),
       },
     ]),
   )

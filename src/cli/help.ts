@@ -52,8 +52,8 @@ export function optionRows(command: Command): [string, string][] {
   ])
 }
 
-function spelling(name: string, { value, repeated }: Option): string {
-  return `--${name}${value === undefined ? '' : ` ${value}`}${repeated ? ' ...' : ''}`
+function spelling(name: string, { value, repeated, short }: Option): string {
+  return `${short === undefined || name === 'help' ? '' : `-${short}, `}--${name}${value === undefined ? '' : ` ${value}`}${repeated ? ' ...' : ''}`
 }
 
 /** Two columns; the right one is wrapped within its own. Where the left one is wide, the right one begins below it. */

@@ -178,6 +178,16 @@ export function inputsOf(expression: Expression): ReadonlySet<number> {
   return found
 }
 
+/** The same expression with its inputs counted anew: input i becomes `numbers.get(i)`. */
+export function renumber(expression: Expression, numbers: ReadonlyMap<number, number>): Expression {
+  const inner = (each: Expression): Expression => renumber(each, numbers)
+  if (expression.op === 'input') return { op: 'input', index: numbers.get(expression.index) ?? expression.index }
+  if ('of' in expression) return { ...expression, of: inner(expression.of) }
+  if ('parts' in expression) return { ...expression, parts: expression.parts.map(inner) }
+  if ('left' in expression) return { ...expression, left: inner(expression.left), right: inner(expression.right) }
+  return expression
+}
+
 export function invalid(message: string): ToolError {
   return new ToolError('INVALID_TRANSFORM', message)
 }

@@ -41,7 +41,7 @@ function mapSlot(context: MappingContext, task: AffineTask, slot: Slot): Draft[]
   ]
   const count = channelsOf(target)
   if (role === 'scale-factor') return made(full(1, tensor.shape), 'derived', 'factor of the running sums: 1')
-  if (role === 'other') return [{ target: tensor, inputs, state: 'derived', reason: 'no part of what is computed' }]
+  if (role === 'other') return [{ target: tensor, from: [], state: 'derived', reason: 'no part of what is computed' }]
   const isNorm = slotOf(target, 'variance') !== undefined
   if (source === undefined || task.folded.length > 0) return identity(context, task, slot, made)
 

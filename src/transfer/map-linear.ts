@@ -86,7 +86,7 @@ function mapBias(context: MappingContext, source: Unit, target: Tensor, folded: 
   if (part === undefined)
     return finish(target, inputs, full(0, target.shape), 'no-counterpart', 'zeros: the reference adds nothing here')
   if (elementCount(part.shape) !== count)
-    return { target, inputs, state: 'no-counterpart', reason: `the reference has ${elementCount(part.shape)} biases` }
+    return { target, from: [], state: 'no-counterpart', reason: `the reference has ${elementCount(part.shape)} biases` }
   const reason = folded.length > 0 ? folded.map((affine) => foldLabel(affine, context)).join('; ') : 'unchanged'
   return finish(target, inputs, reshape(part, target.shape), folded.length > 0 ? 'folded' : 'mapped', reason)
 }

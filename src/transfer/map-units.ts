@@ -99,15 +99,15 @@ function affinesBehind({ linearOf }: Alignment, { units }: UnitSet, linear: Unit
 }
 
 function entryOf(
-  { target, inputs, expression, state, reason }: Draft,
+  { target, from, expression, state, reason }: Draft,
   { foundBy, confidence, ambiguous }: UnitPair,
 ): TargetEntry {
-  const [first] = inputs.tensors
+  const [first] = from
   const isAmbiguous = ambiguous.length > 0 && first !== undefined
   return {
     target,
     state: isAmbiguous ? 'ambiguous' : state,
-    from: inputs.tensors,
+    from,
     ...(expression && !isAmbiguous ? { expression } : {}),
     ...(expression && isAmbiguous ? { proposal: expression } : {}),
     reason: isAmbiguous ? `"${first.name}" fits, and others fit as well: ${ambiguous.join(', ')}` : reason,

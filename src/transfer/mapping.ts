@@ -1,6 +1,6 @@
 import type { Tensor } from '../tensor/tensor.ts'
 import type { Part } from './build-expression.ts'
-import type { Expression } from './expression.ts'
+import { type Expression, inputsOf, renumber } from './expression.ts'
 import type { Reading } from './kernel-layout.ts'
 import type { Inputs, LedgerState } from './ledger.ts'
 import type { Unit, UnitSet } from './units.ts'
@@ -19,13 +19,16 @@ export interface MappingContext {
 /** How one tensor of the target is made, before it is known how its unit was found. */
 export interface Draft {
   readonly target: Tensor
-  readonly inputs: Inputs
+  readonly from: readonly Tensor[]
   readonly expression?: Expression
   readonly state: LedgerState
   readonly reason: string
 }
 
-/** A draft with its expression; a shape other than the target's is a bug of the rule that made it. */
+/** A draft with its expression; inputs that the expression turned out not to need are left out. */
 export function finish(target: Tensor, inputs: Inputs, part: Part, state: LedgerState, reason: string): Draft {
-  return { target, inputs, expression: part.expression, state, reason }
+  const used = inputsOf(part.expression)
+  const kept = inputs.tensors.filter((_, index) => used.has(index))
+  const numbers = new Map(kept.map((tensor, index) => [inputs.tensors.indexOf(tensor), index]))
+  return { target, from: kept, expression: renumber(part.expression, numbers), state, reason }
 }
