@@ -37,7 +37,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 describe.skipIf(browserPath === undefined)(
   `report page${browserPath === undefined ? ' (skipped: no Chromium on this machine)' : ''}`,
   () => {
-    test('shows verdict, first difference and cause; asks for nothing outside; filters its tables', async () => {
+    test('shows verdict, faulty region, cause and drift; asks for nothing outside; filters its tables', async () => {
       const browser = await chromium.launch({
         executablePath: browserPath!,
         args: [
@@ -59,12 +59,16 @@ describe.skipIf(browserPath === undefined)(
         page.on('console', (message) => message.type() === 'error' && problems.push(message.text()))
         await page.goto(`file://${file}`)
         expect(await page.locator('.verdict .word').textContent()).toBe('mismatch')
-        expect(await page.locator('#first-difference').textContent()).toContain('/down/Conv_output_0')
-        expect(await page.locator('#causes').textContent()).toContain('padding')
-        expect(await page.locator('#values svg circle').count()).toBeGreaterThan(2)
-        const rows = page.locator('#values tbody tr:not([hidden])')
+        const fault = (await page.locator('#faults').textContent()) ?? ''
+        expect(fault).toContain('/down/Conv_output_0')
+        expect(fault).toContain('padding')
+        expect(await page.locator('#regions svg circle').count()).toBeGreaterThan(2)
+        expect(await page.locator('#regions svg').getAttribute('aria-label')).toContain(
+          'stands out at /down/Conv_output_0',
+        )
+        const rows = page.locator('#regions tbody tr:not([hidden])')
         const all = await rows.count()
-        await page.locator('#values .filter').fill('/down/')
+        await page.locator('#regions .filter').fill('/down/')
         expect(await rows.count()).toBeLessThan(all)
         expect(await rows.count()).toBeGreaterThan(0)
         expect(await page.evaluate("JSON.parse(document.getElementById('report').textContent).verdict")).toBe(

@@ -1,16 +1,23 @@
 import type { Comparison } from '../comparison.ts'
+import { faultyRegions, otherCauses, unjudged } from '../region-text.ts'
 import { formatNumber, plural } from '../text.ts'
 import { driftChart } from './drift-chart.ts'
 import { escapeHtml, renderPage, section, table } from './page.ts'
+import { accountedSection, agreementSection, faultSections, pairingSection, regionSection } from './region-sections.ts'
 
 /** The comparison as one self-contained page. */
 export function renderComparisonPage(report: Comparison): string {
   const body = [
     header(report),
+    faultSections(report),
     divergence(report),
     causes(report),
-    drift(report),
+    accountedSection(report),
+    regionSection(report),
+    report.regions.length === 0 ? drift(report) : '',
     outputs(report),
+    agreementSection(report),
+    pairingSection(report),
     weights(report),
     unpaired(report),
     gaps(report),
@@ -26,15 +33,39 @@ const code = (text: string | null) =>
   text === null ? '<span class="dim">no counterpart</span>' : `<code>${escapeHtml(text)}</code>`
 const gap = (value: number | null) => (value === null ? '' : formatNumber(value))
 
-function header({ verdict, summary, reference, candidate }: Comparison): string {
+function header(report: Comparison): string {
+  const { verdict, summary, reference, candidate } = report
   const card = (title: string, side: Comparison['reference']) =>
-    `<div><div class="side">${title}</div>${code(side.path)}<br><span class="dim">${escapeHtml(side.title)}${side.framework ? ` (${escapeHtml(side.framework)})` : ''}, ${plural(side.tensors, 'tensor')}${side.sha256 ? `<br>sha256 ${side.sha256}` : ''}</span></div>`
+    `<div><div class="side">${title}</div>${code(side.path)}<br><span class="dim">${escapeHtml(side.title)}${side.framework ? ` (${escapeHtml(side.framework)})` : ''}, ${plural(side.tensors, 'tensor')}${side.sha256 ? `<br><span class="hash">sha256 ${side.sha256}</span>` : ''}</span></div>`
   return `<div class="verdict ${verdict}"><div class="word">${verdict}</div><h1>${escapeHtml(summary)}</h1></div>
+${coverageStrip(report)}
 <div class="pair">${card('Reference', reference)}${card('Candidate', candidate)}</div>`
 }
 
-function divergence({ firstDivergence: found }: Comparison): string {
-  if (found === null) return ''
+/** How much was looked at, in figures that a reader takes in at once. */
+function coverageStrip(report: Comparison): string {
+  const { regions, outputs: ends, behaviour, pairing, parameters, accounted } = report
+  const figures: [string, string][] = []
+  if (regions.length > 0)
+    figures.push([`${regions.length - unjudged(report).length} of ${regions.length}`, 'regions judged'])
+  if (ends.length > 0)
+    figures.push([`${ends.filter(({ candidate }) => candidate !== null).length} of ${ends.length}`, 'outputs compared'])
+  if (pairing)
+    figures.push([String(Object.values(pairing.found).reduce((sum, count) => sum + count, 0)), 'values paired'])
+  figures.push([
+    `${parameters.filter(({ accepted }) => accepted).length} of ${parameters.length}`,
+    'weight pairs agree',
+  ])
+  if (behaviour.inputs.length > 0)
+    figures.push([String(new Set(behaviour.inputs.map(({ origin }) => origin)).size), 'inputs'])
+  if (accounted.length > 0)
+    figures.push([String(accounted.filter(({ state }) => state === 'holds').length), 'accounted differences'])
+  return `<ul class="figures">${figures.map(([value, what]) => `<li><b>${value}</b> ${what}</li>`).join('')}</ul>`
+}
+
+function divergence(report: Comparison): string {
+  const { firstDivergence: found } = report
+  if (found === null || faultyRegions(report).some(({ reference }) => reference === found.referenceTensor)) return ''
   const side = (title: string, tensor: string | null, op: string | null, node: string | null) => {
     const [name = null, ...rest] = [tensor, op, node === tensor ? null : node].filter((part) => part !== null)
     return `<div><div class="side">${title}</div>${code(name)}<br><span class="dim">${escapeHtml(rest.join(' '))}</span></div>`
@@ -43,7 +74,9 @@ function divergence({ firstDivergence: found }: Comparison): string {
   return section('first-difference', 'First difference', `${pair}<p>${escapeHtml(found.detail)}</p>`)
 }
 
-function causes({ causes: list, verdict }: Comparison): string {
+function causes(report: Comparison): string {
+  const { verdict } = report
+  const list = otherCauses(report)
   if (list.length === 0) return ''
   const rows = list.map(({ label, detail, proved, confidence, referenceLayer }) => {
     const weight = proved
@@ -51,7 +84,11 @@ function causes({ causes: list, verdict }: Comparison): string {
       : `<span class="tag">${Math.round(confidence * 100)} %</span>`
     return `<div class="cause"><div><b>${escapeHtml(label)}</b>${weight}</div><div>${escapeHtml(detail)}${referenceLayer === null ? '' : `<br><span class="dim mono">${escapeHtml(referenceLayer)}</span>`}</div></div>`
   })
-  return section('causes', verdict === 'mismatch' ? 'Why' : 'Noted', rows.join('\n'))
+  return section(
+    'causes',
+    faultyRegions(report).length > 0 ? 'Also seen in the files' : verdict === 'mismatch' ? 'Why' : 'Noted',
+    rows.join('\n'),
+  )
 }
 
 function drift(report: Comparison): string {
@@ -91,7 +128,7 @@ function outputs({ outputs: list }: Comparison): string {
   const rows = list.map(({ reference, candidate, status, referenceShape, candidateShape, maxAbs, maxRel }) => [
     code(reference),
     code(candidate),
-    `<span class="${status === 'equal' ? 'good' : 'bad'}">${status}</span>`,
+    `<span class="${status === 'equal' ? 'good' : status === 'accounted' ? 'warn' : 'bad'}">${status}</span>`,
     `[${referenceShape.join(', ')}]${candidateShape && candidateShape.join() !== referenceShape.join() ? ` / [${candidateShape.join(', ')}]` : ''}`,
     gap(maxAbs),
     gap(maxRel),
