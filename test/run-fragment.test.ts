@@ -53,6 +53,7 @@ const checkAlone = (path: string, skip?: string) =>
     const [run] = await runner.run(program, { ...whole, outputs: values }, [feed])
     const known = new Map([...feed, ...run!])
     for (const node of program.graph.nodes) {
+      if (node.outputs.some((name) => program.constants.has(name))) continue
       const taken = [...known.keys()].filter((name) => !node.outputs.includes(name) && !program.constants.has(name))
       const inputs = taken.map((name) => inputOf(name, known.get(name)!))
       const outputs = node.outputs.filter((name) => name !== '')
@@ -135,4 +136,23 @@ test('after an abortion nothing more is run', async () => {
   await expect(running).rejects.toThrow('enough')
   await expect(stopped.run(program, wholeProgram(program), feeds)).rejects.toThrow('enough')
   await stopped.close()
+})
+
+test('a runner that is closed while it runs ends the run first: the process would be aborted otherwise', async () => {
+  const program = await open('examples/digits/reference/digits.onnx')
+  const busy = openFragmentRunner()
+  const running = busy.run(program, wholeProgram(program), [new Map([['image', ramp([500, 3, 16, 12])]])])
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  await busy.close()
+  const [logits] = (await running)[0]!.values()
+  expect(logits!.shape).toEqual([500, 10])
+})
+
+test('sizes that do not fit are an error with the reason of the runtime', async () => {
+  const program = await open('examples/digits/reference/digits.onnx')
+  const feeds = [new Map([['image', ramp([1, 16, 12, 3])]])]
+  await expect(runner.run(program, wholeProgram(program), feeds)).rejects.toMatchObject({
+    code: 'CANNOT_RUN',
+    message: expect.stringContaining('invalid dimensions'),
+  })
 })

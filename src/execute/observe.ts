@@ -7,8 +7,8 @@ import { type ArrayValue, numbersOf } from '../tensor/array-value.ts'
 import { byteLength, type Dtype, elementCount } from '../tensor/dtype.ts'
 import { sketchOf, type ValueSketch } from '../tensor/sketch.ts'
 import type { StepFetch } from './protocol.ts'
-import { toWire } from './session.ts'
 import { startThread, type Thread } from './thread.ts'
+import { toWire } from './wire.ts'
 
 export interface ObserveOptions {
   /** which values are reported besides the fragment's inputs and outputs; all when absent */

@@ -6,8 +6,8 @@ import type { ArrayValue } from '../tensor/array-value.ts'
 import { readTensor } from '../tensor/tensor.ts'
 import { fragmentKeys } from './fragment-key.ts'
 import { observeIn } from './observe.ts'
-import { fromWire, toWire } from './session.ts'
 import { startThread, type Thread } from './thread.ts'
+import { fromWire, toWire } from './wire.ts'
 
 /** Runs parts of programs; holds threads and loaded sessions until it is closed. */
 export interface FragmentRunner {
@@ -23,7 +23,7 @@ export interface FragmentRunner {
     fragment: Fragment,
     feeds: readonly ReadonlyMap<string, ArrayValue>[],
   ): Promise<readonly ReadonlyMap<string, ArrayValue>[]>
-  /** Waits for the runtime where it works (nothing can interrupt it), then ends the threads. */
+  /** Ends the threads when everything that was asked has an answer: nothing can interrupt the runtime. */
   close(): Promise<void>
 }
 
@@ -93,7 +93,7 @@ export function openFragmentRunner({ workers = 1, threads = 1, signal }: RunnerO
       })
     },
     async close() {
-      await Promise.all(seats.splice(0).map(({ thread }) => thread.close()))
+      await Promise.all(seats.splice(0).map(({ turn, thread }) => turn.then(() => thread.close())))
     },
   }
 

@@ -1,4 +1,5 @@
 import { ToolError } from '../errors.ts'
+import type { Node } from '../model/graph.ts'
 import { onnxDataType } from './data-types.ts'
 import { inputsOf, outputsOf } from './fragment-node.ts'
 import { Message } from './message.ts'
@@ -105,10 +106,16 @@ function valueMessage({ name, dtype, shape }: FragmentInput): Message {
   return new Message().text(1, name).message(2, new Message().message(1, type))
 }
 
-/** The whole program as a fragment: what repairs and repros change a part of. */
-export function wholeProgram({ graph }: OnnxProgram): Fragment {
+/**
+ * The whole program as a fragment: what repairs and repros change a part of. Results of `Constant` nodes are constants
+ * like all others.
+ */
+export function wholeProgram({ graph, constants }: OnnxProgram): Fragment {
+  const results = new Set(graph.outputs.map(({ name }) => name))
+  const isStored = ({ op, outputs: [name = ''] }: Node) =>
+    op === 'Constant' && constants.has(name) && !results.has(name)
   return {
-    nodes: graph.nodes.map((node) => ({ from: node })),
+    nodes: graph.nodes.filter((node) => !isStored(node)).map((node) => ({ from: node })),
     inputs: graph.inputs.map(({ name, dtype, shape }) => {
       if (dtype === undefined)
         throw new ToolError('CANNOT_RUN', `input "${name}" is not a tensor; only tensors can be given`)

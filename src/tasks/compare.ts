@@ -16,7 +16,6 @@ import type { ModelInput } from '../formats/format.ts'
 import { formatTitle } from '../formats/registry.ts'
 import type { Layer } from '../layers/layer.ts'
 import { layersOf } from '../layers/layers-of.ts'
-import { readProgram } from '../onnx/read-program.ts'
 import type { Comparison } from '../report/comparison.ts'
 import type { Settings } from '../settings/parse-settings.ts'
 import { accountedReport } from './account-differences.ts'
@@ -124,12 +123,12 @@ async function observeBehaviour(
       inputs: options.inputs ?? [],
       candidateInputs: options.candidateInputs ?? [],
       seed: options.seed ?? 1,
-      patches: await roundedWeights(reference.model, candidate.model, weights),
+      replaced: await roundedWeights(reference.model, candidate.model, weights),
       ...(options.decodeImage ? { decodeImage: options.decodeImage } : {}),
     })
     const runner = openFragmentRunner()
     try {
-      const program = await readProgram(candidate.model)
+      const { candidate: program } = recording.programs
       const shapeOf = (name: string, side: Side) => side.shape(name) ?? program.constants.get(name)?.shape
       const comparison = await compareByReplay(recording.reference, recording.candidate, {
         run: replayer(runner, program, recording.candidate, recording.reference),

@@ -1,15 +1,10 @@
 import type { WeightComparison, WeightPair } from '../compare/weights/comparison.ts'
 import type { Model } from '../model/model.ts'
+import type { ArrayValue } from '../tensor/array-value.ts'
 import { decodeValues } from '../tensor/decode.ts'
 import { elementCount } from '../tensor/dtype.ts'
 import { encodeValues } from '../tensor/encode.ts'
 import { countElements, readTensor, type Tensor } from '../tensor/tensor.ts'
-
-/** Stored bytes to replace in a file, of equal length. */
-export interface Patch {
-  readonly byteOffset: number
-  readonly bytes: Uint8Array
-}
 
 /**
  * The reference's weights as the candidate stores them, where the candidate rounds them to a narrower float type.
@@ -22,17 +17,19 @@ export async function roundedWeights(
   reference: Model,
   candidate: Model,
   { pairs }: WeightComparison,
-): Promise<Patch[]> {
+): Promise<Map<string, ArrayValue>> {
   const own = tensorsOf(reference)
   const others = tensorsOf(candidate)
-  const patches: Patch[] = []
+  const replaced = new Map<string, ArrayValue>()
   for (const pair of pairs) {
     if (pair.relation !== 'rounded' || pair.storage === undefined) continue
     const patch = pair.folding ? await unfolded(pair, own, others) : await rounded(pair, own)
-    const place = patch && storedAt(reference, own.get(patch.name))
-    if (patch && place !== undefined) patches.push({ byteOffset: place, bytes: encodeValues('float32', patch.values) })
+    const tensor = patch && own.get(patch.name)
+    if (tensor?.dtype !== 'float32') continue
+    const bytes = encodeValues('float32', patch!.values)
+    if (bytes.length === tensor.bytes) replaced.set(tensor.name, { dtype: 'float32', shape: tensor.shape, bytes })
   }
-  return patches
+  return replaced
 }
 
 type Tensors = ReadonlyMap<string, Tensor>
@@ -42,13 +39,6 @@ const tensorsOf = ({ tensors }: Model): Tensors => new Map(tensors.map((tensor) 
 
 const load = async (tensor: Tensor): Promise<Values> =>
   decodeValues(tensor.dtype, await readTensor(tensor), countElements(tensor))
-
-/** Where a float32 tensor lies in the main file; undefined where it cannot be replaced. */
-function storedAt({ files: [main] }: Model, tensor: Tensor | undefined): number | undefined {
-  const place = tensor?.storage
-  if (tensor?.dtype !== 'float32' || place?.byteOffset === undefined) return undefined
-  return place.file === main?.name && place.byteLength === tensor.bytes ? place.byteOffset : undefined
-}
 
 interface Replaced {
   readonly name: string

@@ -4,9 +4,9 @@ import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { describe, expect, test } from 'vitest'
 import { normal, seededRandom } from '../../src/compare/random.ts'
 import { evaluateNode, evaluateRegion, type GivenNumbers } from '../../src/evaluate/evaluate.ts'
-import { withOutputs } from '../../src/execute/onnx-bytes.ts'
 import type { Value } from '../../src/model/graph.ts'
 import { elementCount } from '../../src/tensor/dtype.ts'
+import { withOutputs } from '../build/onnx-outputs.ts'
 import { type OnnxModel, readOnnxModel } from './onnx-model.ts'
 
 const root = resolve(import.meta.dirname, '../..')

@@ -16,17 +16,6 @@ export function withOutputs(model: Uint8Array, names: readonly string[]): Uint8A
   return bytes
 }
 
-/** Replaces stored bytes in place of equal length, in a copy. `byteOffset` counts from the beginning of the file. */
-export function withPatches(
-  model: Uint8Array,
-  patches: readonly { byteOffset: number; bytes: Uint8Array }[],
-): Uint8Array {
-  if (patches.length === 0) return model
-  const copy = model.slice()
-  for (const { byteOffset, bytes } of patches) copy.set(bytes, byteOffset)
-  return copy
-}
-
 function field(id: number, payload: readonly number[]): number[] {
   return [...varint(id * 8 + 2), ...varint(payload.length), ...payload]
 }
