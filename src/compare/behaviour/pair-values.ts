@@ -37,8 +37,6 @@ export interface PairingOptions {
    * for pairs that are judged afterwards, by replay.
    */
   readonly structureMargin?: number
-  /** the same name alone counts as structure, whatever goes in: while what goes in differs already */
-  readonly trustNames?: boolean
   /** pairs that are known already, by candidate value; they stand whatever their values are */
   readonly settled?: ReadonlyMap<string, ValuePair>
 }
@@ -54,7 +52,7 @@ export function pairValues(
   reference: Side,
   candidate: Side,
   tolerance: Tolerance,
-  { structureMargin = 1, trustNames = false, settled = new Map() }: PairingOptions = {},
+  { structureMargin = 1, settled = new Map() }: PairingOptions = {},
 ): Pairing {
   const bySize = new Map<number, string[]>()
   const rank = new Map<string, number>()
@@ -87,9 +85,7 @@ export function pairValues(
     for (const { other, cost: plain } of ranked) {
       // nothing behind it can be cheaper
       if (best !== undefined && plain >= best.cost) break
-      const twin =
-        (trustNames && isNamesake(reference, candidate, name, other)) ||
-        isTwin(reference, candidate, partners, name, other)
+      const twin = isTwin(reference, candidate, partners, name, other)
       const pair = tryPair(reference, candidate, pairs, name, other, twin ? wide : limit)
       if (pair === undefined) continue
       const total = plain + Math.max(0, Math.log10((pair.distance?.relL2 ?? 0) / limit) + 2) / 2
@@ -106,14 +102,40 @@ export function pairValues(
     used.add(other)
   }
   withoutIdleFlattens(reference, pairs, partners)
+  pairRepeats(reference, candidate, tolerance, pairs, partners)
   return { pairs, partners }
+}
+
+/** Values of the candidate that hold once more what a paired one holds, e.g. before or behind a transpose. */
+function pairRepeats(
+  reference: Side,
+  candidate: Side,
+  tolerance: Tolerance,
+  pairs: ReadonlyMap<string, ValuePair>,
+  partners: Map<string, ValuePair>,
+): void {
+  const bySize = new Map<number, string[]>()
+  for (const name of pairs.keys()) {
+    const size = reference.numbers(name, 0).length
+    bySize.set(size, [...(bySize.get(size) ?? []), name])
+  }
+  for (const other of candidate.order) {
+    const size = candidate.numbers(other, 0).length
+    if (partners.has(other) || size < MIN_ELEMENTS) continue
+    const own = candidate.print(other)
+    for (const name of bySize.get(size) ?? []) {
+      const limit = tolerance(name)
+      if (!similar(reference.print(name), own, limit)) continue
+      const pair = tryPair(reference, candidate, pairs, name, other, limit)
+      if (pair === undefined) continue
+      partners.set(other, pair)
+      break
+    }
+  }
 }
 
 const isCloser = (left: ValuePair, right: ValuePair) =>
   right.found === 'values' && (left.distance?.relL2 ?? 1) < (right.distance?.relL2 ?? 1)
-
-const isNamesake = (reference: Side, candidate: Side, name: string, other: string) =>
-  name === other && reference.producer.get(name)?.op === candidate.producer.get(other)?.op
 
 /** The same operator on inputs that stand for each other one by one. */
 function isTwin(

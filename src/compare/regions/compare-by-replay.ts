@@ -13,7 +13,7 @@ import { type Recording, type Side, sideOf } from '../behaviour/recording.ts'
 import type { Anchor, Search } from '../behaviour/search.ts'
 import type { RunForced } from './forced.ts'
 import { judgeRegions, type ReductionLength, SAME_RATIO } from './judge-regions.ts'
-import type { RegionResult } from './region.ts'
+import type { RegionPair, RegionResult } from './region.ts'
 import { type Correspondence, forcesOf, refused, resynchronise } from './resynchronise.ts'
 
 /** Outputs that end up further apart than this are shown as different where some region is. */
@@ -108,11 +108,28 @@ function placeOf(
     : frontier(replayed, open)
         .flatMap((name) => attemptsAt(search, name))
         .find(({ end }) => end.candidate === at.candidate && end.reference === at.reference)
-  const divergence = known ?? placed?.divergence ?? divergenceAt(search, at.reference, at.candidate)
+  const divergence =
+    ownPlace(search, at, known ?? placed?.divergence) ?? divergenceAt(search, at.reference, at.candidate)
   // what the candidate makes of the reference's values is what is shown, not what it made of its own
   return divergence.referenceTensor === at.reference && divergence.candidateTensor === at.candidate
     ? { ...divergence, distance: result.distance, candidateShape: replayed.shape(at.candidate) }
     : divergence
+}
+
+/** Operators that only move or pad: what they do to a value belongs to the operator that takes it. */
+const MOVES =
+  /^(Pad|Transpose|Reshape|Flatten|Squeeze|Unsqueeze|Slice|Gather|Concat|Split|Identity|Cast|Constant|Shape)$/
+
+/** Added operators stand at the value that they are applied to; added moves at the result of what takes them. */
+function ownPlace(search: Search, at: RegionPair, found: Divergence | undefined): Divergence | undefined {
+  const { inserted } = found ?? {}
+  if (found === undefined || inserted === undefined) return found
+  const moves = inserted.nodes.every(({ op }) => MOVES.test(op))
+  const place =
+    !moves && search.reference.producer.has(inserted.source)
+      ? divergenceAt(search, inserted.source, inserted.end)
+      : divergenceAt(search, at.reference, at.candidate)
+  return { ...place, inserted }
 }
 
 /** What the values show when the candidate goes on with what the region makes of the reference's values. */

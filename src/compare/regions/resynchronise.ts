@@ -29,9 +29,14 @@ const MAX_REVISIONS = 3
 const TRIED_INPUTS = 2
 /** Counterparts tried for one value. */
 const MAX_ATTEMPTS = 6
-/** Places further on, in as many operators. */
-const MAX_FAR_ATTEMPTS = 3
+/** Places further on, within as many operators. */
+const MAX_FAR_ATTEMPTS = 8
 const MAX_DEPTH = 12
+/** Distances that are measured to rank them, of values that are not smaller than this. */
+const MAX_MEASURED = 100
+const MIN_SIZE = 2
+/** What an operator further on costs, beside the distance. */
+const STEP = 0.03
 /** Both run from their inputs: rounding has grown, a small fault is everywhere. Only candidates for pairs. */
 const NEAR = 1e-3
 /** What is made of the same values by other operators, in float32. */
@@ -56,7 +61,7 @@ export async function resynchronise(
   anchors: readonly Anchor[],
 ): Promise<Correspondence> {
   const settled = new Map<string, ValuePair>()
-  const loose = pairValues(reference, natural, () => NEAR, { structureMargin: STRUCTURE_MARGIN, trustNames: true })
+  const loose = pairValues(reference, natural, () => NEAR, { structureMargin: STRUCTURE_MARGIN })
   const start = await stabilise(reference, natural, run, loose, settled)
   if (reference.recording.runs.length === 0) return { ...start, places: new Map(), repairs: new Map(), lost: [] }
   const first = sideOf(firstRuns(reference.recording, TRIED_INPUTS))
@@ -80,10 +85,9 @@ export async function resynchronise(
     const next = sideOf(recording)
     const found = pairReplayed(first, next, known)
     const open = new Set(leftover(next, new Set(found.partners.keys())).unexplained)
-    const restored =
-      attempt.kind === 'replace'
-        ? !resultsOf(side, pair.candidate).some((name) => open.has(name))
-        : !open.has(pair.candidate)
+    // operators that are skipped or supplied count when what takes them agrees
+    const end = attempt.kind === 'supply' ? [pair.candidate] : resultsOf(side, force.candidate)
+    const restored = !end.some((name) => open.has(name))
     return { attempt, pair, force, side: next, pairing: found, open: open.size, restored }
   }
 
@@ -93,8 +97,12 @@ export async function resynchronise(
     if (other === undefined) break
     const attempts = [...interfaceAttempt(search, other), ...attemptsAt(search, other)].slice(0, MAX_ATTEMPTS)
     let best: Outcome | undefined
+    const tried = new Set<string>()
     for (const attempt of [...attempts, ...farAttempts(search, other)]) {
+      const key = `${attempt.kind} ${attempt.end.reference} ${attempt.end.candidate}`
       if (runs >= MAX_RUNS) break
+      if (tried.has(key)) continue
+      tried.add(key)
       const outcome = await tryOut(attempt)
       if (outcome && (best === undefined || outcome.restored || outcome.open < best.open)) best = outcome
       if (outcome?.restored) break
@@ -214,36 +222,99 @@ function forceOf({ kind, divergence }: Attempt, pair: ValuePair, side: Side, { p
 const resultsOf = (side: Side, name: string) =>
   (side.consumers.get(name) ?? []).flatMap(({ outputs }) => outputs.filter((output) => side.shape(output)))
 
-/** An output of the candidate stands for the output of the same name, or at the same position. */
-function interfaceAttempt({ reference, candidate, open }: Search, other: string): Attempt[] {
+/** The reference's output of the same name, or at the same position, as one of the candidate's. */
+function outputOf(
+  { reference, candidate }: Pick<Search, 'reference' | 'candidate'>,
+  other: string,
+): string | undefined {
   const names = reference.recording.graph.outputs.map(({ name }) => name)
-  const others = candidate.recording.graph.outputs.map(({ name }) => name)
-  const at = others.indexOf(other)
-  if (at < 0) return []
-  const name = names.includes(other) ? other : names[at]
-  if (name === undefined || !open.has(name)) return []
-  return [plainAttempt({ reference, candidate }, name, other)]
+  const at = candidate.recording.graph.outputs.findIndex(({ name }) => name === other)
+  return names.includes(other) ? other : names[at]
+}
+
+function interfaceAttempt(search: Search, other: string): Attempt[] {
+  const name = search.candidate.outputs.has(other) ? outputOf(search, other) : undefined
+  return name !== undefined && search.open.has(name) ? [plainAttempt(search, name, other)] : []
 }
 
 /**
- * Places further on, where the values from here on may be in step again: what enters layers that hold corresponding
- * weights, then values of the same size and operator.
+ * Places here and further on, where the values may be in step again: what enters layers that hold corresponding
+ * weights; values of one size on both sides, the nearest first; and what an operator takes, in case only the candidate
+ * has it.
  */
-function farAttempts({ reference, candidate, open, anchors }: Search, other: string): Attempt[] {
+function farAttempts(search: Search, other: string): Attempt[] {
+  const { reference, candidate, open, anchors, partners, pairs } = search
   const nodes = new Map(reference.recording.graph.nodes.map((node) => [node.name, node]))
   const found: { attempt: Attempt; cost: number }[] = []
-  for (const [depth, name] of downstreamOf(candidate, other)) {
+  const chain = downstreamOf(candidate, other)
+  for (const [depth, name] of chain) {
     for (const user of candidate.consumers.get(name) ?? []) {
       const anchored = nodes.get(anchors.get(user.name)?.referenceNode ?? '')
       const source = anchored?.inputs[0]
       if (user.inputs[0] !== name || source === undefined || !open.has(source)) continue
-      found.push({ attempt: plainAttempt({ reference, candidate }, source, name), cost: depth })
+      found.push({ attempt: plainAttempt(search, source, name), cost: 0.9 + depth * STEP })
     }
   }
+  const sources = (candidate.producer.get(other)?.inputs ?? []).flatMap((input) => partners.get(input) ?? [])
+  const theirs = sources.flatMap((source) => downstreamOf(reference, source)).filter(([, name]) => open.has(name))
+  let measured = 0
+  for (const [depth, name] of chain) {
+    const size = candidate.numbers(name, 0).length
+    for (const [, own] of theirs) {
+      if (reference.numbers(own, 0).length !== size || size < MIN_SIZE || measured++ > MAX_MEASURED) continue
+      // nothing follows an output that could show whether it is the right one
+      if (candidate.outputs.has(name) && outputOf(search, name) !== own) continue
+      const gap = nearestUnder(reference, candidate, pairs, own, name)?.distance.relL2
+      const sameOp = reference.producer.get(own)?.op === candidate.producer.get(name)?.op
+      if (gap !== undefined)
+        found.push({
+          attempt: plainAttempt(search, own, name),
+          cost: Math.min(gap, 2) + depth * STEP + (sameOp ? 0 : 0.02),
+        })
+    }
+  }
+  const from = (candidate.producer.get(other)?.inputs ?? []).find((input) => partners.has(input))
+  for (const [depth, end] of from === undefined ? [] : chain) {
+    const source = partners.get(from!)!
+    if (candidate.numbers(end, 0).length !== reference.numbers(source, 0).length) continue
+    found.push({ attempt: skipAttempt(search, { source, from: from!, end }), cost: 0.3 + depth * STEP })
+  }
+  const seen = new Set<string>()
   return found
     .sort((left, right) => left.cost - right.cost)
-    .slice(0, MAX_FAR_ATTEMPTS)
     .map(({ attempt }) => attempt)
+    .filter(({ kind, end }) => {
+      const key = `${kind} ${end.reference} ${end.candidate}`
+      return !seen.has(key) && seen.add(key)
+    })
+    .slice(0, MAX_FAR_ATTEMPTS)
+}
+
+/** Operators between `from` and `end` that only the candidate has. */
+function skipAttempt(
+  { reference, candidate }: Search,
+  { source, from, end }: { source: string; from: string; end: string },
+): Attempt {
+  const nodes: Node[] = []
+  for (let name = end; name !== from; ) {
+    const node = candidate.producer.get(name)
+    const next = node?.inputs.find((input) => input === from || candidate.producer.has(input))
+    if (node === undefined || next === undefined) break
+    nodes.unshift(node)
+    name = next
+  }
+  const [candidateUser] = candidate.consumers.get(end) ?? []
+  const referenceUser = (reference.consumers.get(source) ?? []).find(({ op }) => op === candidateUser?.op)
+  const inserted = {
+    source,
+    from,
+    end,
+    nodes,
+    ...(candidateUser ? { candidateUser } : {}),
+    ...(referenceUser ? { referenceUser } : {}),
+  }
+  const { divergence } = plainAttempt({ reference, candidate }, source, end)
+  return { kind: 'skip', end: { reference: source, candidate: end }, divergence: { ...divergence, inserted } }
 }
 
 /** Values that depend on `from` through some operators, itself included, with their depth. */
