@@ -3,7 +3,7 @@
  *
  * Needs a Python with torch, onnx, onnxruntime, safetensors and polygraphy: `npm run bench -- --python VENV/bin/python`
  * (scripts/fixtures/setup.sh makes one). `--files FOLDER` keeps the large files for the next run; `--only NAME` runs
- * `open`, `hash` or `compare` alone.
+ * `open`, `hash`, `write` or `compare` alone.
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
@@ -14,6 +14,7 @@ import { benchCompare } from './compare.ts'
 import { benchHash } from './hash.ts'
 import { ROUNDS } from './measure.ts'
 import { benchOpen } from './open.ts'
+import { benchWrite } from './write.ts'
 
 const { values: options } = parseArgs({
   options: {
@@ -30,9 +31,10 @@ try {
   const wanted = (name: string) => options.only === undefined || options.only === name
   execFileSync(process.execPath, [join(root, 'scripts/build.mjs')], { stdio: 'inherit' })
   describeMachine()
-  if (wanted('open') || wanted('hash')) make('make-large.py', 'external-3.onnx')
+  if (wanted('open') || wanted('hash') || wanted('write')) make('make-large.py', 'external-3.onnx')
   if (wanted('open') && !benchOpen(folder, options.python)) process.exitCode = 1
   if (wanted('hash')) benchHash(folder)
+  if (wanted('write') && !benchWrite(folder)) process.exitCode = 1
   if (wanted('compare')) {
     make('make-resnet.py', 'resnet18-renamed.onnx')
     benchCompare(folder, options.python)

@@ -1,7 +1,7 @@
 // One measurement in a process of its own, on the built package: node modelwright.mjs TASK FILE...
 
 import { createHash } from 'node:crypto'
-import { open } from 'node:fs/promises'
+import { open, rm } from 'node:fs/promises'
 import { report } from './peak.mjs'
 
 const [task, ...files] = process.argv.slice(2)
@@ -13,6 +13,7 @@ const TASKS = {
   hash: hashModelwright,
   tensors: hashTensors,
   compare,
+  write,
 }
 await TASKS[task]()
 
@@ -78,4 +79,33 @@ async function compare() {
   const [reference, candidate, inputs] = await Promise.all(files.map((file) => sdk.openInput(file)))
   const { verdict, coverage } = await sdk.compare(reference, candidate, { inputs: [inputs] })
   report({ milliseconds: performance.now() - start, verdict, compared: coverage.compared })
+}
+
+/** Every tensor of FILE with all signs turned, written as OUT, which is removed again. */
+async function write() {
+  const { openInput, readModel, writeOutput } = await import('../../dist/index.js')
+  const { DEFAULT_LIMITS } = await import('../../dist/bytes/limits.js')
+  const { planOutput } = await import('../../dist/writers/plan-output.js')
+  const [file, out] = files
+  const start = performance.now()
+  const input = await openInput(file)
+  const target = await readModel(input)
+  const filled = target.tensors.map((tensor) => ({
+    target: tensor,
+    async values() {
+      const bytes = new Uint8Array(tensor.bytes)
+      let end = 0
+      for await (const chunk of tensor.stream()) {
+        bytes.set(chunk, end)
+        end += chunk.length
+      }
+      for (let at = 3; at < bytes.length; at += 4) bytes[at] ^= 0x80
+      return bytes
+    },
+  }))
+  const output = await planOutput({ target, input, filled, out, limits: DEFAULT_LIMITS })
+  const written = await writeOutput(out, output, { force: true, sources: [file] })
+  const milliseconds = performance.now() - start
+  for (const path of written) await rm(path)
+  report({ milliseconds, bytes: output.files.reduce((sum, { bytes }) => sum + bytes, 0) })
 }

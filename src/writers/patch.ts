@@ -48,7 +48,7 @@ function applied(source: ByteSource, patch: Patch): Promise<Uint8Array> {
 }
 
 /** Pieces of the old file, in which memory stays flat. */
-const COPY_BYTES = 4 << 20
+const COPY_BYTES = 1 << 20
 
 /** `source` with `patches` (ordered, apart from each other) in place of what was there. */
 export async function* patched(source: ByteSource, patches: readonly Patch[]): AsyncGenerator<Uint8Array> {
