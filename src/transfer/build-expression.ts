@@ -9,7 +9,7 @@ import type { Expression } from './expression.ts'
 export interface Part {
   readonly expression: Expression
   readonly shape: readonly number[]
-  /** what a reshape or transpose was made of, for joining it with the next one */
+  /** what a reshape, transpose or reordering was made of, for joining it with the next one */
   readonly of?: Part
 }
 
@@ -51,9 +51,17 @@ export function flip({ expression, shape }: Part, axes: readonly number[]): Part
   return wide.length === 0 ? { expression, shape } : { expression: { op: 'flip', of: expression, axes: wide }, shape }
 }
 
-export function blocks({ expression, shape }: Part, axis: number, order: readonly number[]): Part {
-  if (order.every((block, at) => block === at)) return { expression, shape }
-  return { expression: { op: 'blocks', of: expression, axis, order }, shape }
+export function blocks(part: Part, axis: number, order: readonly number[]): Part {
+  const { expression, shape } = part
+  if (order.every((block, at) => block === at)) return part
+  if (expression.op === 'full') return part
+  if (expression.op === 'blocks' && expression.axis === axis && expression.order.length === order.length && part.of)
+    return blocks(
+      part.of,
+      axis,
+      order.map((block) => expression.order[block]!),
+    )
+  return { expression: { op: 'blocks', of: expression, axis, order }, shape, of: part }
 }
 
 export function slice({ expression, shape }: Part, axis: number, start: number, stop: number): Part {

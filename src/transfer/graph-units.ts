@@ -24,9 +24,9 @@ export function unitsOfGraph(graph: LayerGraph, tensors: ReadonlyMap<string, Ten
   const units: Unit[] = []
   const owner = new Map<number, Unit>()
   const taken = new Set<string>()
-  const add = (at: number, kind: UnitKind, slots: Slot[]): void => {
+  const add = (at: number, kind: UnitKind, slots: Slot[], name = graph.layers[at]!.name): void => {
     const layer = graph.layers[at]!
-    const unit: Unit = { name: layer.name, kind, slots, attributes: layer.attributes, layers: [layer], index: at }
+    const unit: Unit = { name, kind, slots, attributes: layer.attributes, layers: [layer], index: at }
     units.push(unit)
     owner.set(at, unit)
     for (const { tensor } of slots) taken.add(tensor.name)
@@ -47,6 +47,11 @@ export function unitsOfGraph(graph: LayerGraph, tensors: ReadonlyMap<string, Ten
     const slots = slotsOf(layer, tensors)
     if (slots.length === 0) continue
     const kind = KINDS[layer.kind]
+    if (kind === 'attention' && slots.length > 0) {
+      const projections = projectionsOf(slots)
+      for (const [name, part] of projections) add(at, 'dense', part, `${layer.name}/${name}`)
+      if (projections.size > 0) continue
+    }
     if (kind !== undefined) {
       for (const part of partsOf(kind, slots)) add(at, kind, part)
       continue
@@ -89,6 +94,34 @@ function slotsOf(layer: Layer, tensors: ReadonlyMap<string, Tensor>): Slot[] {
     const found = tensors.get(tensor)
     return found === undefined ? [] : [{ role, tensor: found, layout }]
   })
+}
+
+/** Names of Keras' projections, in the order of PyTorch's fused kernel. */
+const PROJECTIONS = {
+  query: /(^|[./])query(_dense)?([./]|$)/,
+  key: /(^|[./])key(_dense)?([./]|$)/,
+  value: /(^|[./])value(_dense)?([./]|$)/,
+  output: /(^|[./])(attention_output|output_dense)([./]|$)/,
+} as const
+
+/**
+ * Keras' MultiHeadAttention as four dense layers: query, key and value (E, heads, d), output (heads, d, E).
+ * @source https://github.com/keras-team/keras/blob/master/keras/src/layers/attention/multi_head_attention.py
+ */
+function projectionsOf(slots: readonly Slot[]): Map<string, Slot[]> {
+  const found = new Map<string, Slot[]>()
+  for (const [name, pattern] of Object.entries(PROJECTIONS)) {
+    const own = slots.filter(({ tensor }) => pattern.test(tensor.name))
+    const kernel = own.find(({ tensor }) => tensor.shape.length === 3)
+    if (kernel === undefined) continue
+    const bias = own.find((slot) => slot !== kernel)
+    const layout = name === 'output' ? 'JKO' : 'ICM'
+    found.set(name, [
+      { role: 'kernel', tensor: kernel.tensor, layout },
+      ...(bias ? [{ role: 'bias' as const, tensor: bias.tensor }] : []),
+    ])
+  }
+  return found
 }
 
 /** A separable convolution is two: the depthwise kernel, then the 1 x 1 kernel with the bias. */

@@ -4,7 +4,8 @@ import type { Convention, Unit } from './units.ts'
 
 /**
  * One way to read a kernel's axes. Canonical order is that of PyTorch: (O, I, spatial ...) for convolutions and dense
- * layers, (I, O, spatial ...) for transposed convolutions, I and O per group where PyTorch has them so.
+ * layers, (I, O, spatial ...) for transposed convolutions, I and O per group where PyTorch has them so. Beside the
+ * letters of `LayerWeight.layout`, J and K are inputs over two axes (heads of an attention layer), as C and M are outputs.
  */
 export interface Reading {
   /** letters by axis, see `LayerWeight.layout` */
@@ -83,7 +84,7 @@ const sameFamily = (a: string, b: string) => /^T?[DHW]/.test(a) === /^T?[DHW]/.t
 function readingOf(layout: string, shape: readonly number[], isTransposed: boolean): Reading {
   const size = (letter: string) => (layout.includes(letter) ? shape[layout.indexOf(letter)]! : 1)
   const outputs = layout.includes('O') ? size('O') : size('C') * size('M')
-  const inputs = size('I')
+  const inputs = size('I') * size('J') * size('K')
   const spatial = [...layout].flatMap((letter, axis) => ('DHW'.includes(letter) ? [shape[axis]!] : []))
   return {
     layout,
@@ -95,7 +96,7 @@ function readingOf(layout: string, shape: readonly number[], isTransposed: boole
 /** Letters of the canonical order that a layout has, `1` left out. */
 function lettersOf({ layout, isTransposed }: Reading): string[] {
   const outputs = ['O', 'C', 'M'].filter((letter) => layout.includes(letter))
-  const inputs = layout.includes('I') ? ['I'] : []
+  const inputs = ['I', 'J', 'K'].filter((letter) => layout.includes(letter))
   const front = isTransposed ? [...inputs, ...outputs] : [...outputs, ...inputs]
   return [...front, ...[...layout].filter((letter) => 'DHW'.includes(letter))]
 }

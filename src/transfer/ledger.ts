@@ -1,6 +1,7 @@
 import type { Tensor } from '../tensor/tensor.ts'
-import { input, type Part } from './build-expression.ts'
+import { input, type Part, slice } from './build-expression.ts'
 import type { Expression } from './expression.ts'
+import { isSliced } from './fused-units.ts'
 
 /**
  * What became of a tensor. Every stored tensor of both models is in exactly one state.
@@ -70,6 +71,10 @@ export class Inputs {
 
   /** `$n` for this tensor; the same tensor is one input however often it is used. */
   part(tensor: Tensor): Part {
+    if (isSliced(tensor)) {
+      const { of, axis, start, stop } = tensor.slice
+      return slice(this.part(of), axis, start, stop)
+    }
     const known = this.tensors.indexOf(tensor)
     if (known < 0) this.tensors.push(tensor)
     return input(known < 0 ? this.tensors.length - 1 : known, tensor.shape)

@@ -4,6 +4,7 @@ import type { TargetEntry } from './ledger.ts'
 import { canHold, mapAffine } from './map-affine.ts'
 import { mapLinear } from './map-linear.ts'
 import { mapPlain } from './map-plain.ts'
+import { mapRecurrent, pairCells } from './map-recurrent.ts'
 import type { Draft, MappingContext } from './mapping.ts'
 import { isLinear, slotOf, type Unit, type UnitSet } from './units.ts'
 
@@ -41,8 +42,15 @@ export function mapUnits(
       add(pairOf.get(unit) ?? { ...pair, foundBy: 'neighbours' }, drafts)
       done.add(unit)
     }
+  const recurrent = (set: UnitSet) => set.units.filter(({ kind }) => kind === 'recurrent')
+  const cells = pairCells(recurrent(source), recurrent(target))
+  for (const [unit, drafts] of mapRecurrent(cells)) {
+    const { source: cell, isOnly } = cells.find((each) => each.target.unit === unit)!
+    const foundBy = isOnly ? 'shape' : 'order'
+    add({ source: cell.unit, target: unit, foundBy, confidence: isOnly ? 0.95 : 0.8, ambiguous: [] }, drafts)
+  }
   for (const pair of alignment.pairs) {
-    if (done.has(pair.target)) continue
+    if (done.has(pair.target) || pair.source.kind === 'recurrent') continue
     if (pair.source.kind !== 'affine') add(pair, mapPlain(context, pair))
     else {
       epsilon.keep(pair.source, pair.target)

@@ -7,6 +7,7 @@ import { DTYPES, elementCount, isFloat } from '../tensor/dtype.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { unitsOfGraph } from './graph-units.ts'
 import { layerGraph } from './layer-graph.ts'
+import { unitsOfLoops } from './loop-units.ts'
 import { compareNaturally, unitsOfNames } from './named-units.ts'
 import type { Convention, Unit, UnitSet } from './units.ts'
 
@@ -27,9 +28,9 @@ export async function unitsOf(model: Model): Promise<UnitSet> {
     ? { units: graphUnits(layers, parameters), isOrdered: true }
     : namedUnits(model, layers, parameters)
   const inUnits = new Set(found.units.flatMap(({ slots }) => slots.map(({ tensor }) => tensor)))
-  if (hasGraph)
-    for (const tensor of parameters)
-      if (!inUnits.has(tensor)) auxiliary.set(tensor, 'constant of the graph that no layer owns')
+  for (const tensor of parameters)
+    if (!inUnits.has(tensor) && tensor.role === 'constant')
+      auxiliary.set(tensor, 'constant of the graph that no layer owns')
   return { ...found, layers: hasGraph ? layers : [], hasGraph, convention: conventionOf(model, parameters), auxiliary }
 }
 
@@ -53,7 +54,9 @@ function statesOrder(model: Model, layers: readonly Layer[]): boolean {
 
 function graphUnits(layers: readonly Layer[], tensors: readonly Tensor[]): Unit[] {
   const units = unitsOfGraph(layerGraph(layers), new Map(tensors.map((tensor) => [tensor.name, tensor])))
-  return units.map((unit, index) => Object.assign(unit, { index }))
+  const owned = new Set(units.flatMap(({ slots }) => slots.map(({ tensor }) => tensor)))
+  const loose = tensors.filter((tensor) => !owned.has(tensor) && tensor.role !== 'constant')
+  return [...units, ...unitsOfLoops(loose)].map((unit, index) => Object.assign(unit, { index }))
 }
 
 function namedUnits(model: Model, layers: readonly Layer[], tensors: readonly Tensor[]) {

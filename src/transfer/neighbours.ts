@@ -32,13 +32,13 @@ function byGraph({ units, layers }: UnitSet): Neighbours {
   const after = reach(graph, (at) => graph.consumers[at]!, owner, true)
   const places = new Map<Unit, Place>()
   for (const unit of units) {
-    const first = indexOf.get(unit.layers[0]!)!
-    const last = indexOf.get(unit.layers.at(-1)!)!
+    const [first, last] = [indexOf.get(unit.layers[0]!), indexOf.get(unit.layers.at(-1)!)]
+    if (first === undefined || last === undefined) continue // in the body of a loop
     places.set(unit, { before: before(first), after: after(last) })
   }
   const linearOf = new Map<Unit, Unit>()
   for (const unit of units) {
-    if (unit.kind !== 'affine') continue
+    if (unit.kind !== 'affine' || unit.layers.length === 0) continue
     const source = directSource(graph, indexOf.get(unit.layers[0]!)!)
     const previous = source === undefined ? undefined : owner.get(source)
     if (source === undefined || previous === undefined || graph.consumers[source]!.length > 1) continue

@@ -2,6 +2,8 @@ import type { Model } from '../model/model.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { tieKey } from '../tensor/ties.ts'
 import { applyMap, type MapEntry } from './apply-map.ts'
+import { splitFused } from './fused-units.ts'
+import { joinSlices } from './join-slices.ts'
 import type { Ledger, SourceEntry, TargetEntry } from './ledger.ts'
 import { mapUnits, type TransferOptions } from './map-units.ts'
 import { unitsOf } from './model-units.ts'
@@ -20,10 +22,11 @@ export async function planTransfer(
   options: TransferOptions = {},
   edits: readonly MapEntry[] = [],
 ): Promise<Ledger> {
-  const [from, to] = [await unitsOf(source), await unitsOf(target)]
+  const [left, right] = [await unitsOf(source), await unitsOf(target)]
+  const [from, to] = [splitFused(left, right), splitFused(right, left)]
   const { entries, notes } = mapUnits(from, to, options)
   const byTarget = new Map<Tensor, TargetEntry>()
-  for (const entry of entries) if (!byTarget.has(entry.target)) byTarget.set(entry.target, entry)
+  for (const entry of joinSlices(entries)) if (!byTarget.has(entry.target)) byTarget.set(entry.target, entry)
   const ties = tiesOf(target, byTarget)
   const reasonFor = reasons(to)
   const found = target.tensors.map(
