@@ -243,7 +243,7 @@ function convolveTransposed(call: Call): readonly Numbers[] {
 }
 
 /** Adds what each input pixel contributes through each place of the kernel. */
-function scatter(
+export function scatter(
   out: Float64Array,
   outOffset: number,
   product: Float64Array,

@@ -1,5 +1,6 @@
 import type { Node } from '../model/graph.ts'
 import { ACTIVATION_OPERATORS } from './activations.ts'
+import { ATTENTION_OPERATORS, FUSED_ATTENTION_OPERATORS } from './attention.ts'
 import type { Operator, OperatorTable } from './call.ts'
 import { CONV_OPERATORS } from './conv.ts'
 import { EINSUM_OPERATORS } from './einsum.ts'
@@ -9,6 +10,7 @@ import { GATHER_OPERATORS } from './gather.ts'
 import { GRID_OPERATORS } from './grid-sample.ts'
 import { MATMUL_OPERATORS } from './matmul.ts'
 import { NORMALISE_OPERATORS } from './normalise.ts'
+import { PATCH_OPERATORS } from './patches.ts'
 import { POOL_OPERATORS } from './pool.ts'
 import { QUANTISE_OPERATORS } from './quantise.ts'
 import { RECURRENT_OPERATORS } from './recurrent.ts'
@@ -33,10 +35,12 @@ const TABLES: Readonly<Record<string, OperatorTable>> = {
     ...GRID_OPERATORS,
     ...RECURRENT_OPERATORS,
     ...EINSUM_OPERATORS,
+    ...ATTENTION_OPERATORS,
+    ...PATCH_OPERATORS,
     ...QUANTISE_OPERATORS,
     ...REGION_OPERATORS,
   },
-  'com.microsoft': FUSED_OPERATORS,
+  'com.microsoft': { ...FUSED_OPERATORS, ...FUSED_ATTENTION_OPERATORS },
 }
 
 /** Operators that clamp positions, so that 2^63 - 1 in them means "to the end". */

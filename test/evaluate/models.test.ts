@@ -23,7 +23,7 @@ const present = (files: readonly string[]) => files.filter((file) => existsSync(
 describe('every node of a model, on the values that ONNX Runtime gave it', () => {
   test.each(present(OWN))('%s', judgeNodes)
   test.each(present([...SHARED, ...PAIRS]))('%s', judgeNodes)
-  test.skipIf(present(SHARED).length > 0)('models of ../shared/data/compare: not part of a clone')
+  if (present(SHARED).length === 0) test.skip('models of ../shared/data/compare: they are not part of a clone')
 })
 
 async function judgeNodes(file: string): Promise<void> {
