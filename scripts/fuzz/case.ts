@@ -6,6 +6,7 @@ import { inspect } from '../../src/tasks/inspect.ts'
 import { readModel } from '../../src/tasks/open-model.ts'
 import { memoryInput } from '../../test/memory-input.ts'
 import { allocated, OverMemory, restartAllocations } from './allocations.ts'
+import { writeEverything } from './write-case.ts'
 
 /** What the readers are given: files in memory and the one that is opened (none: the folder). */
 export interface FuzzCase {
@@ -39,6 +40,9 @@ export const FUZZ_LIMITS: Limits = {
 /** Values read in one case, over all tensors. */
 const MAX_STREAMED_BYTES = 64 << 20
 
+/** A model of more bytes is not written: that takes several copies of it. */
+const MAX_WRITTEN_BYTES = 4 << 20
+
 /**
  * The stated limit: what one case may hold. It is what the two limits above allow together (inflated entries and
  * values), twice, for inputs of at most 256 KiB.
@@ -46,7 +50,8 @@ const MAX_STREAMED_BYTES = 64 << 20
 export const MAX_CASE_BYTES = 256 << 20
 
 /**
- * Recognises, reads and validates `input`, streams every value, reads every listing, and inspects and prints it.
+ * Recognises, reads and validates `input`, streams every value, reads every listing, inspects and prints it, and writes it
+ * with other values.
  *
  * Memory is the larger of two upper bounds: bytes asked for in arrays of 64 KiB or more, freed or not; and growth of
  * heap and buffers from before the case to after it.
@@ -100,7 +105,8 @@ async function readEverything(input: FuzzCase): Promise<string> {
   const report = await inspect(memoryInput(input.files, input.main), { limits: FUZZ_LIMITS, health: left > 0 })
   JSON.stringify(report)
   renderInspection(report, PLAIN)
-  return [model.format, model.variant ?? '', ...new Set(model.warnings.map(({ code }) => code))].join(' ')
+  const written = await writeEverything(model, memoryInput(input.files, input.main), Math.min(left, MAX_WRITTEN_BYTES))
+  return [model.format, model.variant ?? '', written, ...new Set(model.warnings.map(({ code }) => code))].join(' ')
 }
 
 /** Heap and buffers of this thread. */
