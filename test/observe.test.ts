@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { observe } from '../src/execute/observe.ts'
 import { openFragmentRunner } from '../src/execute/run-fragment.ts'
 import { type OpenInput, openInput } from '../src/host/open-input.ts'
 import type { OnnxProgram } from '../src/onnx/program.ts'
@@ -52,7 +51,7 @@ const check = (path: string, memoryBudget: number, parts: number | 'many', skip 
       .flatMap(({ outputs }) => outputs)
       .filter((name) => name !== '' && !program.constants.has(name))
     const whole = await runner.run(program, { ...wholeProgram(program), outputs: names }, feeds)
-    const seen = await observe(program, wholeProgram(program), feeds, { keep: () => true, memoryBudget })
+    const seen = await runner.observe(program, wholeProgram(program), feeds, { keep: () => true, memoryBudget })
     if (parts === 'many') expect(seen.parts).toBeGreaterThan(5)
     else expect(seen.parts).toBe(parts)
     for (const [run, values] of seen.runs.entries()) {
@@ -74,7 +73,7 @@ test('only what is wanted is reported, outputs always; arrays only where they ar
   const program = await open('examples/digits/reference/digits.onnx')
   const [wanted] = program.graph.nodes[3]!.outputs
   const done: number[] = []
-  const { runs } = await observe(program, wholeProgram(program), feedsOf(program, [2]), {
+  const { runs } = await runner.observe(program, wholeProgram(program), feedsOf(program, [2]), {
     wanted: (name) => name === wanted,
     memoryBudget: 1,
     onProgress: (nodes) => done.push(nodes),
@@ -93,10 +92,11 @@ test('after an abortion nothing more is run', async () => {
   const program = await open('examples/digits/reference/digits.onnx')
   const stop = new AbortController()
   const onProgress = () => stop.abort(new Error('enough'))
-  const running = observe(program, wholeProgram(program), feedsOf(program, [2]), {
+  const stopped = openFragmentRunner({ signal: stop.signal })
+  const running = stopped.observe(program, wholeProgram(program), feedsOf(program, [2]), {
     memoryBudget: 1,
-    signal: stop.signal,
     onProgress,
   })
   await expect(running).rejects.toThrow('enough')
+  await stopped.close()
 })

@@ -16,6 +16,11 @@ export interface ByteSource {
    * @throws {FormatError} TRUNCATED when the range does not lie inside the source
    */
   read(offset: number, length: number): Promise<Uint8Array>
+  /**
+   * Fills `target` with the bytes from `offset` on, where the source can do so without memory of its own.
+   * @throws {FormatError} TRUNCATED
+   */
+  readInto?(offset: number, target: Uint8Array): Promise<void>
 }
 
 /** A range of bytes in a source: `[offset, offset + length)`. */

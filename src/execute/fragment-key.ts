@@ -24,8 +24,8 @@ export function fragmentKeys(): (program: OnnxProgram, fragment: Fragment) => st
         number(program),
         nodes.map((node) =>
           'from' in node
-            ? [number(node.from), node.inputs, node.outputs, attributes(node.attributes)]
-            : [node.op, node.domain, node.inputs, node.outputs, attributes(node.attributes)],
+            ? [number(node.from), node.name, node.inputs, node.outputs, attributes(node.attributes)]
+            : [node.op, node.domain, node.name, node.inputs, node.outputs, attributes(node.attributes)],
         ),
         inputs,
         outputs,

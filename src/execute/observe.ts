@@ -2,12 +2,12 @@ import { ToolError } from '../errors.ts'
 import { type ChunkBudget, type Course, endOfChunk, isObservable, planCourse } from '../onnx/chunks.ts'
 import { outputsOf } from '../onnx/fragment-node.ts'
 import type { Fragment, FragmentInput, OnnxProgram } from '../onnx/program.ts'
-import { fragmentBytes } from '../onnx/write-fragment.ts'
 import { type ArrayValue, numbersOf } from '../tensor/array-value.ts'
 import { byteLength, type Dtype, elementCount } from '../tensor/dtype.ts'
 import { sketchOf, type ValueSketch } from '../tensor/sketch.ts'
+import { loadFragment } from './load-fragment.ts'
 import type { StepFetch } from './protocol.ts'
-import { startThread, type Thread } from './thread.ts'
+import type { Thread } from './thread.ts'
 import { toWire } from './wire.ts'
 
 export interface ObserveOptions {
@@ -17,7 +17,7 @@ export interface ObserveOptions {
   readonly keep?: (name: string) => boolean
   /** default true */
   readonly sketch?: boolean
-  /** bytes of values, and of weights, that one part may take; default 64 MiB */
+  /** bytes of values, and of weights, that one part may take; default 32 MiB */
   readonly memoryBudget?: number
   /** of the runtime within one operator; default 1: repeated runs are equal bit by bit */
   readonly threads?: number
@@ -46,7 +46,7 @@ export interface Observation {
   readonly parts: number
 }
 
-const DEFAULT_BUDGET = 64 * 2 ** 20
+const DEFAULT_BUDGET = 32 * 2 ** 20
 
 /**
  * Runs a fragment, or a whole program (`wholeProgram`), part by part on several inputs and reports what passes, so that
@@ -54,31 +54,16 @@ const DEFAULT_BUDGET = 64 * 2 ** 20
  * and goes; a value goes when the last part that takes it has run. All numbers are what one run of the whole would
  * have given.
  *
+ * @param thread is used alone; session and values that are opened there are gone in the end
  * @param feeds one map per input: values for the fragment's inputs
  * @throws {ToolError} CANNOT_RUN with the runtime's reason, MISSING_PEER; the signal's reason after its abortion
  */
 export async function observe(
-  program: OnnxProgram,
-  fragment: Fragment,
-  feeds: readonly ReadonlyMap<string, ArrayValue>[],
-  options: ObserveOptions = {},
-): Promise<Observation> {
-  options.signal?.throwIfAborted()
-  const thread = startThread()
-  try {
-    return await observeIn(thread, program, fragment, feeds, options)
-  } finally {
-    await thread.close()
-  }
-}
-
-/** The same in a thread that is there; session and values that it opens there are gone when it is done. */
-export async function observeIn(
   thread: Thread,
   program: OnnxProgram,
   fragment: Fragment,
   feeds: readonly ReadonlyMap<string, ArrayValue>[],
-  options: ObserveOptions,
+  options: ObserveOptions = {},
 ): Promise<Observation> {
   const { signal, memoryBudget = DEFAULT_BUDGET } = options
   const course = await planCourse(program, fragment)
@@ -209,10 +194,8 @@ class Watch {
   }
 
   async #load(fragment: Fragment): Promise<void> {
-    const model = await fragmentBytes(this.#program, fragment)
     const { threads = 1 } = this.#options
-    const request = { kind: 'open', session: SESSION, model, threads } as const
-    const { version } = await this.#thread.ask(request, 'opened', [model.buffer])
+    const { version } = await loadFragment(this.#thread, SESSION, this.#program, fragment, threads)
     this.#version = version
   }
 

@@ -66,6 +66,8 @@ export type WorkerReply =
       readonly inputs: readonly WireInput[]
       readonly outputs: readonly string[]
       readonly version: string
+      /** the memory of the model, to be used again */
+      readonly memory: ArrayBuffer
     }
   | { readonly kind: 'ran'; readonly values: readonly WireValue[] }
   | { readonly kind: 'stepped'; readonly results: readonly StepResult[] }

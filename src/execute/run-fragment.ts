@@ -1,11 +1,11 @@
 import { constantBytes } from '../onnx/chunks.ts'
 import { outputsOf } from '../onnx/fragment-node.ts'
 import type { Fragment, OnnxProgram } from '../onnx/program.ts'
-import { fragmentBytes } from '../onnx/write-fragment.ts'
 import type { ArrayValue } from '../tensor/array-value.ts'
 import { readTensor } from '../tensor/tensor.ts'
 import { fragmentKeys } from './fragment-key.ts'
-import { observeIn } from './observe.ts'
+import { loadFragment } from './load-fragment.ts'
+import { type Observation, type ObserveOptions, observe } from './observe.ts'
 import { startThread, type Thread } from './thread.ts'
 import { fromWire, toWire } from './wire.ts'
 
@@ -23,6 +23,13 @@ export interface FragmentRunner {
     fragment: Fragment,
     feeds: readonly ReadonlyMap<string, ArrayValue>[],
   ): Promise<readonly ReadonlyMap<string, ArrayValue>[]>
+  /** Runs a fragment part by part and reports what passes: `observe`. */
+  observe(
+    program: OnnxProgram,
+    fragment: Fragment,
+    feeds: readonly ReadonlyMap<string, ArrayValue>[],
+    options?: Omit<ObserveOptions, 'threads' | 'signal'>,
+  ): Promise<Observation>
   /** Ends the threads when everything that was asked has an answer: nothing can interrupt the runtime. */
   close(): Promise<void>
 }
@@ -38,7 +45,10 @@ export interface RunnerOptions {
 
 /** Sessions stay loaded up to this number and size of models per thread: a search runs the same fragment again. */
 const MAX_SESSIONS = 16
-const MAX_SESSION_BYTES = 256 * 2 ** 20
+const MAX_SESSION_BYTES = 128 * 2 ** 20
+/** A fragment of more nodes than a region has, with more weights or values than this, runs part by part. */
+const MAX_WHOLE_BYTES = 16 * 2 ** 20
+const MAX_WHOLE_NODES = 32
 
 interface Loaded {
   readonly id: number
@@ -92,6 +102,10 @@ export function openFragmentRunner({ workers = 1, threads = 1, signal }: RunnerO
         return values
       })
     },
+    observe(program, fragment, feeds, options = {}) {
+      const common = { threads, ...(signal ? { signal } : {}) }
+      return take(seatFor(''), ({ thread }) => observe(thread, program, fragment, feeds, { ...options, ...common }))
+    },
     async close() {
       await Promise.all(seats.splice(0).map(({ turn, thread }) => turn.then(() => thread.close())))
     },
@@ -103,11 +117,8 @@ export function openFragmentRunner({ workers = 1, threads = 1, signal }: RunnerO
     feeds: readonly ReadonlyMap<string, ArrayValue>[],
   ): Promise<Map<string, ArrayValue>[]> {
     const key = keyOf(program, fragment)
-    const seat = seatFor(key)
-    seat.waiting++
-    const work = seat.turn.then(async () => {
-      signal?.throwIfAborted()
-      if (constantBytes(program, fragment) > MAX_SESSION_BYTES) return inParts(seat.thread, program, fragment, feeds)
+    return take(seatFor(key), async (seat) => {
+      if (isLarge(program, fragment, feeds)) return inParts(seat.thread, program, fragment, feeds)
       const session = await load(seat, key, program, fragment)
       const runs: Map<string, ArrayValue>[] = []
       for (const feed of feeds) {
@@ -117,8 +128,17 @@ export function openFragmentRunner({ workers = 1, threads = 1, signal }: RunnerO
       }
       return runs
     })
-    seat.turn = work.catch(() => undefined).then(() => seat.waiting--)
-    return work
+  }
+
+  /** The work's turn in a seat. */
+  function take<T>(seat: Seat, work: (seat: Seat) => Promise<T>): Promise<T> {
+    seat.waiting++
+    const done = seat.turn.then(() => {
+      signal?.throwIfAborted()
+      return work(seat)
+    })
+    seat.turn = done.catch(() => undefined).then(() => seat.waiting--)
+    return done
   }
 
   /** Weights that are too many to be loaded at once come and go with their part of the fragment. */
@@ -129,12 +149,11 @@ export function openFragmentRunner({ workers = 1, threads = 1, signal }: RunnerO
     feeds: readonly ReadonlyMap<string, ArrayValue>[],
   ): Promise<Map<string, ArrayValue>[]> {
     const wanted = new Set(fragment.outputs)
-    const { runs } = await observeIn(thread, program, fragment, feeds, {
+    const { runs } = await observe(thread, program, fragment, feeds, {
       wanted: () => false,
       keep: (name) => wanted.has(name),
       sketch: false,
       threads,
-      memoryBudget: MAX_SESSION_BYTES,
       ...(signal ? { signal } : {}),
     })
     return runs.map((run) => {
@@ -150,13 +169,20 @@ export function openFragmentRunner({ workers = 1, threads = 1, signal }: RunnerO
       seat.sessions.set(key, known)
       return known.id
     }
-    const model = await fragmentBytes(program, fragment)
-    const made: Loaded = { id: sessions++, bytes: model.length }
-    await makeRoom(seat, made.bytes)
-    await seat.thread.ask({ kind: 'open', session: made.id, model, threads }, 'opened', [model.buffer])
-    seat.sessions.set(key, made)
-    return made.id
+    const id = sessions++
+    await makeRoom(seat, constantBytes(program, fragment))
+    const { bytes } = await loadFragment(seat.thread, id, program, fragment, threads)
+    seat.sessions.set(key, { id, bytes })
+    return id
   }
+}
+
+/** Whether a session of the whole would take much more memory than its parts, one after the other. */
+function isLarge(program: OnnxProgram, fragment: Fragment, feeds: readonly ReadonlyMap<string, ArrayValue>[]): boolean {
+  const constants = constantBytes(program, fragment)
+  if (constants > MAX_SESSION_BYTES) return true
+  const fed = feeds.flatMap((feed) => [...feed.values()]).reduce((sum, { bytes }) => sum + bytes.length, 0)
+  return fragment.nodes.length > MAX_WHOLE_NODES && constants + fed > MAX_WHOLE_BYTES
 }
 
 async function makeRoom({ sessions, thread }: Seat, bytes: number): Promise<void> {

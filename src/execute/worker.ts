@@ -34,6 +34,7 @@ parentPort?.on('message', (request: WorkerRequest) => {
 
 /** Values go over with their memory: what is kept as well was copied. */
 function memoryOf(reply: WorkerReply): ArrayBuffer[] {
+  if (reply.kind === 'opened') return [reply.memory]
   const values: readonly (WireValue | undefined)[] =
     reply.kind === 'ran' ? reply.values : reply.kind === 'stepped' ? reply.results.map(({ value }) => value) : []
   return [...new Set(values.flatMap((value) => (value ? [value.bytes.buffer as ArrayBuffer] : [])))]
@@ -79,7 +80,13 @@ async function open(ort: Runtime, { session: id, model, threads, externalFolder 
       ? { name: input.name, dtype: input.type, shape: [...input.shape] }
       : { name: input.name, dtype: 'not a tensor', shape: [] },
   )
-  return { kind: 'opened', inputs, outputs: [...session.outputNames], version: ort.env.versions.node ?? 'unknown' }
+  return {
+    kind: 'opened',
+    inputs,
+    outputs: [...session.outputNames],
+    version: ort.env.versions.node ?? 'unknown',
+    memory: model.buffer as ArrayBuffer,
+  }
 }
 
 async function run(ort: Runtime, { session: id, feeds: given, fetches }: RunRequest): Promise<WorkerReply> {

@@ -21,6 +21,16 @@ export async function openFileSource(path: string, name = path): Promise<FileSou
   }
   const handle: FileHandle = await open(path, OPEN_FLAGS).catch(refuse)
   const { size } = await handle.stat()
+  const readInto = async (offset: number, target: Uint8Array) => {
+    const { length } = target
+    checkRange({ name, size }, offset, length)
+    let done = 0
+    while (done < length) {
+      const { bytesRead } = await handle.read(target, done, length - done, offset + done).catch(refuse)
+      if (bytesRead === 0) checkRange({ name, size: offset + done }, offset, length)
+      done += bytesRead
+    }
+  }
   return {
     name,
     size,
@@ -28,14 +38,10 @@ export async function openFileSource(path: string, name = path): Promise<FileSou
       checkRange({ name, size }, offset, length)
       // Not zeroed: it is filled to the end, or not returned.
       const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
-      let done = 0
-      while (done < length) {
-        const { bytesRead } = await handle.read(bytes, done, length - done, offset + done).catch(refuse)
-        if (bytesRead === 0) checkRange({ name, size: offset + done }, offset, length)
-        done += bytesRead
-      }
+      await readInto(offset, bytes)
       return bytes
     },
+    readInto,
     close: () => handle.close(),
   }
 }

@@ -3,6 +3,8 @@ export interface Deferred {
   /** how many `stream` gives */
   readonly bytes: number
   stream(): AsyncIterable<Uint8Array>
+  /** fills `target`, which has `bytes` bytes, without memory of its own */
+  readInto?(target: Uint8Array): Promise<void>
 }
 
 /**
@@ -52,9 +54,12 @@ export class Message {
     return this.#add(bytes, bytes.length)
   }
 
-  /** The whole message, every deferred value read. */
-  async encode(): Promise<Uint8Array<ArrayBuffer>> {
-    const out = new Uint8Array(this.#bytes)
+  /**
+   * The whole message, every deferred value read.
+   * @param memory is written to, and shared with the result, where it is large enough
+   */
+  async encode(memory = new ArrayBuffer(0)): Promise<Uint8Array<ArrayBuffer>> {
+    const out = memory.byteLength < this.#bytes ? new Uint8Array(this.#bytes) : new Uint8Array(memory, 0, this.#bytes)
     let at = 0
     for (const part of this.#parts) {
       if (part instanceof Uint8Array) {
@@ -63,6 +68,11 @@ export class Message {
         continue
       }
       const end = at + part.bytes
+      if (part.readInto) {
+        await part.readInto(out.subarray(at, end))
+        at = end
+        continue
+      }
       for await (const chunk of part.stream()) {
         out.set(chunk, at)
         at += chunk.length

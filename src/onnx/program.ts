@@ -35,6 +35,8 @@ export type AttributeEdit =
 export type FragmentNode =
   | {
       readonly from: Node
+      /** another name than its own: what the runtime calls it when it refuses it */
+      readonly name?: string
       /** replace the names that it takes or gives, position by position */
       readonly inputs?: readonly string[]
       readonly outputs?: readonly string[]
@@ -58,6 +60,8 @@ export interface Fragment {
   /** values that are fed, e.g. the reference's own at the cut */
   readonly inputs: readonly FragmentInput[]
   readonly outputs: readonly string[]
+  /** types of outputs, for a file that other tools check; the runtime infers those that are absent */
+  readonly outputTypes?: readonly FragmentInput[]
   /** constants that replace the program's, or new ones, by value name */
   readonly constants?: ReadonlyMap<string, ArrayValue>
 }

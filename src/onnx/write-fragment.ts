@@ -22,10 +22,15 @@ const GRAPH = { node: 1, name: 2, initializer: 5, input: 11, output: 12 }
  * A fragment as an ONNX model of its own: its nodes, the constants that they need with their values inside, the
  * functions of the program. Types of outputs are left to the runtime, which infers them.
  *
+ * @param memory is written to, and shared with the result, where it is large enough
  * @throws {ToolError} CANNOT_RUN when a value that a node takes, or an output, comes from nowhere; when the model would
  *   be larger than a protocol buffer may be
  */
-export async function fragmentBytes(program: OnnxProgram, fragment: Fragment): Promise<Uint8Array<ArrayBuffer>> {
+export async function fragmentBytes(
+  program: OnnxProgram,
+  fragment: Fragment,
+  memory?: ArrayBuffer,
+): Promise<Uint8Array<ArrayBuffer>> {
   const message = new Message()
     .varint(MODEL.irVersion, Math.max(program.irVersion, FREE_INITIALIZERS_IR))
     .text(MODEL.producerName, 'modelwright')
@@ -38,7 +43,7 @@ export async function fragmentBytes(program: OnnxProgram, fragment: Fragment): P
       'CANNOT_RUN',
       `a part of ${fragment.nodes.length} nodes with their weights takes ${message.bytes} bytes, more than ONNX can hold in one piece`,
     )
-  return message.encode()
+  return message.encode(memory)
 }
 
 async function graphMessage(program: OnnxProgram, fragment: Fragment): Promise<Message> {
@@ -53,7 +58,10 @@ async function graphMessage(program: OnnxProgram, fragment: Fragment): Promise<M
     )
   }
   for (const input of fragment.inputs) graph.message(GRAPH.input, valueMessage(input))
-  for (const name of fragment.outputs) graph.message(GRAPH.output, new Message().text(1, name))
+  for (const name of fragment.outputs) {
+    const type = fragment.outputTypes?.find((each) => each.name === name)
+    graph.message(GRAPH.output, type ? valueMessage(type) : new Message().text(1, name))
+  }
   return graph
 }
 

@@ -22,12 +22,14 @@ export async function nodeMessage(program: OnnxProgram, node: FragmentNode): Pro
     const replaced = new Set(edits.map(([name]) => name))
     for (const field of wireFields(await program.encoded(node.from))) {
       if (field.id === INPUT && node.inputs) continue
+      if (field.id === NAME && node.name) continue
       if (field.id === OUTPUT && node.outputs) continue
       if (field.id === ATTRIBUTE && field.payload && replaced.has(attributeName(field.payload))) continue
       message.raw(field.encoded)
     }
     for (const name of node.inputs ?? []) message.text(INPUT, name)
     for (const name of node.outputs ?? []) message.text(OUTPUT, name)
+    if (node.name) message.text(NAME, node.name)
   } else {
     for (const name of node.inputs) message.text(INPUT, name)
     for (const name of node.outputs) message.text(OUTPUT, name)

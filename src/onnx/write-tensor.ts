@@ -35,3 +35,7 @@ function head(name: string, { dtype, shape }: Pick<ArrayValue, 'dtype' | 'shape'
   message.varint(DATA_TYPE, onnxDataType(dtype))
   return name === '' ? message : message.text(NAME, name)
 }
+
+/** One TensorProto as a file: what the `.pb` files of ONNX test data hold. */
+export const tensorFileBytes = (name: string, value: ArrayValue): Promise<Uint8Array<ArrayBuffer>> =>
+  tensorMessage(name, value).encode()

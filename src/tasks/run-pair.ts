@@ -1,6 +1,7 @@
 import { dependentValues, type Recording } from '../compare/behaviour/recording.ts'
 import { ToolError } from '../errors.ts'
-import { type Observation, observe } from '../execute/observe.ts'
+import type { Observation } from '../execute/observe.ts'
+import type { FragmentRunner } from '../execute/run-fragment.ts'
 import type { ModelInput } from '../formats/format.ts'
 import type { Model } from '../model/model.ts'
 import type { OnnxProgram } from '../onnx/program.ts'
@@ -37,6 +38,7 @@ export interface PairRecording {
  * @throws {ToolError} CANNOT_RUN, MISSING_PEER, INPUT_MISMATCH
  */
 export async function runPair(
+  runner: FragmentRunner,
   reference: OpenedModel,
   candidate: OpenedModel,
   options: RunOptions,
@@ -45,41 +47,35 @@ export async function runPair(
   const first = withConstants(await readProgram(reference.model), options.replaced)
   const second = await readProgram(candidate.model)
   const { feeds, reports } = await pairInputs(first.graph, second.graph, options)
-  const stop = new AbortController()
-  // Where one model is refused, the other need not run to its end; both threads are gone when this one goes on.
-  const [own, other] = await Promise.allSettled([
-    record(
-      reference,
-      first,
-      feeds.map((feed) => feed.reference),
-      stop,
-    ),
-    record(
-      candidate,
-      second,
-      feeds.map((feed) => feed.candidate),
-      stop,
-    ),
-  ])
-  if (own.status === 'rejected') throw stop.signal.aborted ? stop.signal.reason : own.reason
-  if (other.status === 'rejected') throw other.reason
-  noteUnseen(own.value, 'reference', notes)
-  noteUnseen(other.value, 'candidate', notes)
+  const own = await record(
+    runner,
+    reference,
+    first,
+    feeds.map((feed) => feed.reference),
+  )
+  const other = await record(
+    runner,
+    candidate,
+    second,
+    feeds.map((feed) => feed.candidate),
+  )
+  noteUnseen(own, 'reference', notes)
+  noteUnseen(other, 'candidate', notes)
   return {
     programs: { reference: first, candidate: second },
-    reference: { graph: first.graph, runs: runsOf(own.value) },
-    candidate: { graph: second.graph, runs: runsOf(other.value) },
-    runtime: `onnxruntime ${own.value.version}`,
+    reference: { graph: first.graph, runs: runsOf(own) },
+    candidate: { graph: second.graph, runs: runsOf(other) },
+    runtime: `onnxruntime ${own.version}`,
     inputs: reports,
     notes,
   }
 }
 
 async function record(
+  runner: FragmentRunner,
   { input }: OpenedModel,
   program: OnnxProgram,
   feeds: readonly ReadonlyMap<string, ArrayValue>[],
-  stop: AbortController,
 ): Promise<Observation> {
   const whole = wholeProgram(program)
   const dependent = new Set(
@@ -89,17 +85,11 @@ async function record(
     ),
   )
   try {
-    return await observe(program, whole, feeds, {
-      wanted: (name) => dependent.has(name),
-      keep: () => true,
-      sketch: false,
-      signal: stop.signal,
-    })
+    const wanted = (name: string) => dependent.has(name)
+    return await runner.observe(program, whole, feeds, { wanted, keep: () => true, sketch: false })
   } catch (error) {
     const refused = error instanceof ToolError && error.code === 'CANNOT_RUN'
-    const reason = refused ? new ToolError('CANNOT_RUN', `${input.path}: ${error.message}`, { cause: error }) : error
-    stop.abort(reason)
-    throw reason
+    throw refused ? new ToolError('CANNOT_RUN', `${input.path}: ${error.message}`, { cause: error }) : error
   }
 }
 

@@ -61,6 +61,11 @@ export interface Tensor {
    * @throws {FormatError} when the file does not hold what its header promised
    */
   stream(): AsyncIterable<Uint8Array>
+  /**
+   * The same into `target` of `bytes` bytes, where the values lie in one piece and need no memory on the way.
+   * @throws {FormatError} as `stream`
+   */
+  readInto?(target: Uint8Array): Promise<void>
 }
 
 /** A tensor of more bytes than this is not read into memory as a whole without asking. */

@@ -101,7 +101,14 @@ export function toTensor(name: string, role: TensorRole, layout: TensorLayout): 
     role,
     ...(storage ? { storage } : {}),
     stream: () => streamValues(values, dtype, bytes, `tensor "${name}"`),
+    ...inOnePiece(values, bytes),
   }
+}
+
+function inOnePiece(values: Values, bytes: number): Pick<Tensor, 'readInto'> {
+  if (values.kind !== 'raw' || values.ranges.length !== 1 || values.ranges[0]!.length !== bytes) return {}
+  const { source, ranges } = values
+  return source.readInto ? { readInto: (target) => source.readInto!(ranges[0]!.offset, target) } : {}
 }
 
 function inline(main: ByteSource, ranges: readonly Payload[]): { values: Values; storage?: TensorStorage } {
