@@ -28,6 +28,8 @@ export interface ConstantDifference {
 export function constantDifferences(context: RegionContext, mine: Node, theirs: Node): ConstantDifference[] {
   const { reference, candidate } = context
   const found: ConstantDifference[] = []
+  // what only moves a stored value is looked through by the operator that takes it
+  if (mine.inputs[0] !== undefined && constantBehind(reference, mine.outputs[0]) !== undefined) return []
   for (const [left, right] of inputPairs(context, mine, theirs)) {
     const a = constantBehind(reference, mine.inputs[left])
     const b = constantBehind(candidate, theirs.inputs[right])

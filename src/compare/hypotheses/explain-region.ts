@@ -100,6 +100,7 @@ function causeOf(
     after: after ?? first,
     detail: trial.detail,
     fix: trial.fix,
+    ...(trial.side === 'candidate' ? { repair: trial.change } : {}),
     ...(family.length > 0 ? { indistinguishable: family } : {}),
   }
 }

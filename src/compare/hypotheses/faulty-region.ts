@@ -2,6 +2,7 @@ import type { Fragment, OnnxProgram } from '../../onnx/program.ts'
 import type { ArrayValue } from '../../tensor/array-value.ts'
 import type { Region } from '../regions/region.ts'
 import type { CauseLabel } from '../vocabulary.ts'
+import type { Change } from './hypothesis.ts'
 
 /**
  * Runs a fragment of a program on several feeds, graph optimisation off.
@@ -38,6 +39,8 @@ export interface ProvedCause {
   readonly detail: string
   /** what to do, in words: `set epsilon=1e-05 in BatchNorm "stage2.bn1"` */
   readonly fix: string
+  /** the change of the candidate that restored parity, for a repaired copy; absent where the reference was changed */
+  readonly repair?: Change
   /** other causes that the inputs could not tell from this one */
   readonly indistinguishable?: readonly string[]
 }

@@ -7,7 +7,7 @@ import type { FaultyRegion } from './faulty-region.ts'
 import type { Change, Trial } from './hypothesis.ts'
 import { openContext, type RegionContext, toCandidate, toReference } from './region-context.ts'
 import { isReal, type RegionSide } from './region-side.ts'
-import { layOut } from './variants.ts'
+import { blamed, layOut } from './variants.ts'
 
 /** What came of a trial. */
 export interface Outcome {
@@ -16,7 +16,7 @@ export interface Outcome {
   readonly first: number
   /** worst relL2 over the inputs that judge; only for trials that restored parity on the first input */
   readonly after?: number
-  /** recorded inputs that judged, the one used for fitting not counted */
+  /** inputs that judged, recorded and disturbed ones, the one used for fitting not counted */
   readonly judged: number
   /** parity on every recorded input that judges */
   readonly restored: boolean
@@ -64,7 +64,7 @@ export async function openLaboratory(faulty: FaultyRegion): Promise<Laboratory> 
   const sides = { reference, candidate }
   const at = region.at
 
-  /** The ends of one graph with all changes, per probe and change. One bad change is found by halving. */
+  /** The ends of one graph with all changes, per probe and change. A change that the runtime refuses is taken out. */
   const runChanges = async (
     role: 'reference' | 'candidate',
     changes: readonly Change[],
@@ -79,6 +79,15 @@ export async function openLaboratory(faulty: FaultyRegion): Promise<Laboratory> 
     } catch (error) {
       if (changes.length === 0) throw error
       if (changes.length === 1) return { ends: indices.map(() => [undefined]), observed: new Map() }
+      const at = blamed(error instanceof Error ? error.message : '')
+      if (at !== undefined && at < changes.length) {
+        const rest = await runChanges(
+          role,
+          changes.filter((_, each) => each !== at),
+          indices,
+        )
+        return { ends: rest.ends.map((row) => row.toSpliced(at, 0, undefined)), observed: new Map() }
+      }
       const middle = Math.ceil(changes.length / 2)
       const first = await runChanges(role, changes.slice(0, middle), indices)
       const second = await runChanges(role, changes.slice(middle), indices)
@@ -165,8 +174,8 @@ export async function openLaboratory(faulty: FaultyRegion): Promise<Laboratory> 
       outcomes[outcomes.indexOf(outcome)] = {
         ...outcome,
         after,
-        judged: recorded.length,
-        restored: recorded.length > 0 && recorded.every((error) => error <= tolerance),
+        judged: recorded.length + disturbed.length,
+        restored: recorded.every((error) => error <= tolerance),
         general: disturbed.every((error) => error <= DISTURBED_MARGIN * tolerance),
       }
     }

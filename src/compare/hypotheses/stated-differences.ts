@@ -2,6 +2,7 @@ import type { Node } from '../../model/graph.ts'
 import type { FragmentNode } from '../../onnx/program.ts'
 import { numbersOf } from '../../tensor/array-value.ts'
 import type { CauseLabel } from '../vocabulary.ts'
+import { ACTIVATION_OPS } from './activation-ops.ts'
 import {
   attributeOf,
   differingAttributes,
@@ -260,12 +261,9 @@ export const statedOperators = defineHypothesis({
 })
 
 function labelOfFamily(mine: Node, theirs: Node): CauseLabel | undefined {
-  const ops = `${mine.op} ${theirs.op}`
   if (/Pool/.test(mine.op) || /^Reduce/.test(mine.op)) return 'pooling-type'
   if (/Softmax/.test(mine.op)) return 'softmax-axis'
-  if (/^(Add|Mul|Sub|Div|MatMul|Gemm|Reshape|Flatten|Squeeze|Unsqueeze)/.test(mine.op)) return 'constant-value'
-  if (ops === 'Clip Relu' || ops === 'Relu Clip') return 'activation-type'
-  return 'activation-type'
+  return ACTIVATION_OPS.has(mine.op) && ACTIVATION_OPS.has(theirs.op) ? 'activation-type' : undefined
 }
 
 /** Inputs of an operator that come in another order, told by what they correspond to. */

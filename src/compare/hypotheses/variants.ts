@@ -11,6 +11,12 @@ export interface Variants {
   readonly ends: readonly string[]
 }
 
+/** The change whose copy the runtime complains about; undefined when it names none. */
+export function blamed(message: string): number | undefined {
+  const [, at] = /~(\d+)\//.exec(message) ?? []
+  return at === undefined ? undefined : Number(at)
+}
+
 /**
  * Puts the unchanged region and one copy per change into one graph. Nodes that no change reaches are shared; a copy's
  * values carry the prefix `~N/`.
@@ -46,7 +52,8 @@ function addCopy(
   const add = (node: FragmentNode) => {
     const inputs = inputsOf(node).map(rename)
     for (const name of outputsOf(node)) if (name !== '') touched.add(name)
-    nodes.push({ ...node, inputs, outputs: outputsOf(node).map((name) => (name === '' ? '' : prefix + name)) })
+    const name = prefix + ('from' in node ? node.from.name : node.op)
+    nodes.push({ ...node, name, inputs, outputs: outputsOf(node).map((each) => (each === '' ? '' : prefix + each)) })
   }
   for (const node of side.nodes) {
     const instead = change.replace?.get(node)
