@@ -121,8 +121,11 @@ async function readRecord(source: ByteSource, reader: ByteReader, name: string):
   if (flags & 8) {
     const at = dataAt + dataBytes
     checkRange(source, at, 8, `data descriptor of "${name}"`)
-    const view = new ByteReader(await source.read(at, 8), { name: source.name, base: at })
-    crcAt.push(view.u32('data descriptor') === DESCRIPTOR_SIGNATURE ? at + 4 : at)
+    const descriptor = new ByteReader(await source.read(at, 8), { name: source.name, base: at })
+    const [first, second] = [descriptor.u32('data descriptor'), descriptor.u32('data descriptor')]
+    // some writers set the flag and leave the descriptor out: what lies there then is the next entry
+    if (first === DESCRIPTOR_SIGNATURE && second === crc) crcAt.push(at + 4)
+    else if (first === crc) crcAt.push(at)
   }
   return { name, method, dataAt, dataBytes, crc, crcAt }
 }

@@ -48,7 +48,7 @@ export function locate(model: Model, filled: FilledTensor): Located[] {
   const located: Located[] = []
   for (const { file, byteOffset, byteLength } of parts) {
     if (file === undefined || byteOffset === undefined || byteLength === undefined)
-      throw notWritable(target, 'its values are not stored one after the other, or are packed')
+      throw notWritable(target, 'its values do not lie in the file as they are')
     const begin = from
     const bytes = async () => swapBytes((await valuesOf(filled)).subarray(begin, begin + byteLength), swapUnit)
     const patch: Patch = { tensor: target.name, offset: byteOffset, length: byteLength, bytes }
