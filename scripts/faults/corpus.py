@@ -13,7 +13,7 @@ from faults import FAULTS
 from graph import Graph
 from running import record, relative
 from training import export, pictures, trained
-from truth import VISIBLE, Counterparts, output_differences, place_of
+from truth import VISIBLE, Counterparts, channels_first, output_differences, place_of
 
 class Corpus:
     """Writes pairs under one folder and keeps the index. `report` receives one line for everything left out, and why."""
@@ -66,6 +66,9 @@ class Corpus:
                 self.report(f"{architecture.id} {fault.id} {variant}: shows nowhere that the candidate has")
                 return
             places.append((fault, planting, place))
+        if not keeps_fault(reference, twin, candidate):
+            self.report(f"{architecture.id} {parts[0][0].id} {variant}: the converter removed the fault")
+            return
         order = reference.order
         places.sort(key=lambda item: order.index(item[2].fields["first"]["referenceTensor"]))
         fault, planting, place = places[0]
@@ -127,6 +130,16 @@ class Corpus:
 
     def close(self):
         (self.folder / "index.json").write_text(json.dumps({"format": 1, "pairs": self.index}, indent=1))
+
+
+def keeps_fault(reference, twin, candidate):
+    """Whether the candidate's outputs follow the faulted twin rather than the reference."""
+    for name, other in zip(reference.outputs, candidate.outputs, strict=True):
+        sound, faulted = reference.values[name], twin.values[name]
+        value = channels_first(candidate.values[other], faulted)
+        if sound.shape != faulted.shape or relative(value, faulted) < relative(value, sound):
+            return True
+    return False
 
 
 def cause_fields(fault, planting):

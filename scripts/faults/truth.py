@@ -28,21 +28,31 @@ class Counterparts:
                     flat = value.astype(np.float64).reshape(-1)
                     self.by_size.setdefault(flat.size, []).append((name, np.sort(flat)))
 
-    def of(self, name, value):
-        """Names in the candidate, best first: same layout, then another order of axes, then another shape."""
+    def of(self, name, value, healthy=None):
+        """Names in the candidate, in the closest layout that any has: in place, axes moved, or some other order.
+
+        @param healthy the reference's value: where a fault is smaller than SAME, what equals this rather than `value` is not meant
+        """
         if self.names is not None:
             found = self.names.get(name)
             return [found] if found in self.candidate.values else []
         if name not in self.known:
-            self.known[name] = self.search(value)
+            self.known[name] = self.search(value, healthy)
         return self.known[name]
 
-    def search(self, value):
+    def is_nearer(self, name, flat, sound):
+        value = np.sort(self.candidate.values[name].astype(np.float64).reshape(-1))
+        return np.linalg.norm(value - flat) <= np.linalg.norm(value - sound)
+
+    def search(self, value, healthy):
         if value.dtype.kind != "f" or value.size < 2:
             return []
         flat = np.sort(value.astype(np.float64).reshape(-1))
         size = np.linalg.norm(flat) or 1.0
         equal = [other for other, values in self.by_size.get(flat.size, []) if np.linalg.norm(values - flat) <= SAME * size]
+        if healthy is not None and healthy.shape == value.shape:
+            sound = np.sort(healthy.astype(np.float64).reshape(-1))
+            equal = [other for other in equal if self.is_nearer(other, flat, sound)]
         ranked = [(layout_rank(self.candidate.values[other], value), other) for other in equal]
         best = min((rank for rank, _ in ranked), default=None)
         return [other for rank, other in ranked if rank == best]
@@ -83,7 +93,7 @@ def place_of(reference, planting, alone, twin, counterparts):
 
     def partners(name):
         value = twin.values.get(stands_for(name))
-        return [] if value is None else counterparts.of(stands_for(name), value)
+        return [] if value is None else counterparts.of(stands_for(name), value, reference.values[name])
 
     def differs(name):
         value = alone.values.get(stands_for(name))
@@ -103,7 +113,9 @@ def place_of(reference, planting, alone, twin, counterparts):
         hidden.append(name)
     if first is None:
         return None
-    place = list(dict.fromkeys([first, planting.origin, *(name for name in planting.same_place if name in reference.values), *hidden]))
+    same_place = [name for name in planting.same_place if name in reference.values]
+    same_place += [seen for name in same_place if not partners(name) for seen in seen_behind(reference.graph, name, partners)]
+    place = list(dict.fromkeys([first, planting.origin, *same_place, *hidden]))
     candidates = [partner for name in place for partner in partners(name)]
     candidates += [partner for name in planting.added if name in twin.values for partner in counterparts.of(name, twin.values[name])]
     near = neighbours(reference.graph, planting.origin, first, place)
@@ -144,6 +156,15 @@ def place_of(reference, planting, alone, twin, counterparts):
         },
     }
     return Place(fields, same_shape and distance < 1e-3)
+
+
+def seen_behind(graph, name, partners):
+    """Where the candidate has no counterpart of `name`: the values on from there, up to the first that it has."""
+    reader = graph.only_consumer(name)
+    if reader is None:
+        return []
+    output = reader.output[0]
+    return [output] if partners(output) else [output, *seen_behind(graph, output, partners)]
 
 
 def significant(value):

@@ -39,10 +39,25 @@ def altered(graph, node):
     return copy, copy.node(node.output[0])
 
 
+#: operators that only look at their input in another way
+VIEWS = ("Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity")
+
+
+def read_by(graph, name):
+    """Values of the first operators behind `name` that compute something, and of the views between."""
+    found = []
+    for reader in graph.consumers(name):
+        outputs = [output for output in reader.output if output]
+        found += outputs
+        if reader.op_type in VIEWS:
+            found += [further for output in outputs for further in read_by(graph, output)]
+    return found
+
+
 def inserted(graph, name, op_type, *constants, detail, also=(), **attributes):
-    """A planting that puts one operator behind value `name`; what reads the value now differs first."""
+    """A planting that puts one operator behind value `name`: that value, and what reads it, is where the models part."""
     copy = Graph(graph.model)
-    readers = tuple(output for reader in graph.consumers(name) for output in reader.output if output)
+    readers = tuple(read_by(graph, name))
     made = copy.insert_after(name, op_type, *constants, **attributes)
     return Planting(copy, name, detail, {name: made}, readers, (made,), also)
 
