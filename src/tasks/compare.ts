@@ -1,16 +1,9 @@
 import { type CreateHasher, hashSource } from '../bytes/hasher.ts'
-import {
-  type BehaviourComparison,
-  compareBehaviour,
-  sensitivityTolerance,
-} from '../compare/behaviour/compare-behaviour.ts'
-import type { Side } from '../compare/behaviour/recording.ts'
+import type { BehaviourComparison } from '../compare/behaviour/compare-behaviour.ts'
 import type { Anchor } from '../compare/behaviour/search.ts'
-import { compareByReplay } from '../compare/regions/compare-by-replay.ts'
 import { compareWeights } from '../compare/weights/compare-weights.ts'
 import type { WeightComparison } from '../compare/weights/comparison.ts'
 import { ToolError } from '../errors.ts'
-import { reductionLength } from '../evaluate/reduction-length.ts'
 import { openFragmentRunner } from '../execute/run-fragment.ts'
 import type { ModelInput } from '../formats/format.ts'
 import { formatTitle } from '../formats/registry.ts'
@@ -19,9 +12,10 @@ import { layersOf } from '../layers/layers-of.ts'
 import type { Comparison } from '../report/comparison.ts'
 import type { Settings } from '../settings/parse-settings.ts'
 import { accountedReport } from './account-differences.ts'
+import { judgePair } from './judge-pair.ts'
 import type { DecodeImage } from './load-inputs.ts'
 import { readModel } from './open-model.ts'
-import { replayer } from './replay.ts'
+import type { Evidence } from './repro.ts'
 import { roundedWeights } from './rounded-weights.ts'
 import { type OpenedModel, type PairRecording, runPair } from './run-pair.ts'
 
@@ -68,6 +62,15 @@ export async function compare(
   candidate: ModelInput,
   options: CompareOptions = {},
 ): Promise<Comparison> {
+  return (await compareWithEvidence(reference, candidate, options)).report
+}
+
+/** The same, with what the report was made of: `reproduce` makes a small failing model of it. */
+export async function compareWithEvidence(
+  reference: ModelInput,
+  candidate: ModelInput,
+  options: CompareOptions = {},
+): Promise<Evidence> {
   const stage = options.onStage ?? (() => {})
   stage('reading both models')
   const first: OpenedModel = { input: reference, model: await readModel(reference) }
@@ -81,7 +84,9 @@ export async function compare(
   const digests = await Promise.all([digest(reference, options.createHasher), digest(candidate, options.createHasher)])
   const outputKinds = options.settings?.outputs ?? {}
   const parts = { reference: first, candidate: second, digests, weights, behaviour, outputKinds }
-  return accountedReport(parts, options.settings?.expected ?? [], [own.layers, other.layers])
+  const report = accountedReport(parts, options.settings?.expected ?? [], [own.layers, other.layers])
+  const { recording, comparison } = behaviour
+  return { report, ...(recording ? { recording } : {}), ...(comparison ? { comparison } : {}) }
 }
 
 async function weightSet({ model }: OpenedModel) {
@@ -118,37 +123,25 @@ async function observeBehaviour(
       reason: `not compared: only ONNX models are run, the reference is ${formatTitle(reference.model.format)}, the candidate ${formatTitle(candidate.model.format)}${unused}`,
     }
   }
+  const runner = openFragmentRunner()
   try {
-    const recording = await runPair(reference, candidate, {
+    const replaced = await roundedWeights(reference.model, candidate.model, weights)
+    const recording = await runPair(runner, reference, candidate, {
       inputs: options.inputs ?? [],
       candidateInputs: options.candidateInputs ?? [],
       seed: options.seed ?? 1,
-      replaced: await roundedWeights(reference.model, candidate.model, weights),
+      replaced,
       ...(options.decodeImage ? { decodeImage: options.decodeImage } : {}),
     })
-    const runner = openFragmentRunner()
-    try {
-      const { candidate: program } = recording.programs
-      const shapeOf = (name: string, side: Side) => side.shape(name) ?? program.constants.get(name)?.shape
-      const comparison = await compareByReplay(recording.reference, recording.candidate, {
-        run: replayer(runner, program, recording.candidate, recording.reference),
-        anchors,
-        reductionLength: (node, side) =>
-          reductionLength(
-            node,
-            node.inputs.map((name) => shapeOf(name, side)),
-          ),
-      })
-      return { recording, comparison }
-    } finally {
-      await runner.close()
-    }
+    return { recording, comparison: await judgePair(runner, recording, { weights, anchors, replaced }) }
   } catch (error) {
     // A model that cannot run is a fact about it; its weights can still be compared. Wrong inputs are the user's to fix.
     if (error instanceof ToolError && (error.code === 'CANNOT_RUN' || error.code === 'MISSING_PEER'))
       return { reason: error.message, asked: given }
     if (error instanceof ToolError && error.code === 'INPUT_MISMATCH' && !given) return { reason: error.message }
     throw error
+  } finally {
+    await runner.close()
   }
 }
 

@@ -255,21 +255,25 @@ function rankCauses(
 ): Comparison['causes'] {
   const node = ran?.divergence?.referenceNode?.name
   const partner = ran?.divergence?.candidateNode?.name
+  const [first] = ran?.faults ?? []
+  // what is folded stands at the convolution on one side and behind its BatchNorm on the other
+  const own = new Set([node, ...(first?.result.region.referenceNodes ?? []).map(({ name }) => name)])
+  const others = new Set([partner, ...(first?.result.region.candidateNodes ?? []).map(({ name }) => name)])
   const stored = found
     .filter(({ decides }) => decides || verdict !== 'mismatch' || node === undefined)
     .map((cause) => ({
       ...cause,
-      // what is folded stands at the convolution on one side and behind its BatchNorm on the other
-      here: node !== undefined && (cause.referenceLayer === node || cause.candidateLayer === partner),
+      here:
+        node !== undefined &&
+        ((cause.referenceLayer !== undefined && own.has(cause.referenceLayer)) ||
+          (cause.candidateLayer !== undefined && others.has(cause.candidateLayer))),
     }))
-  const observed = (ran?.causes ?? []).map((cause) => ({
-    ...cause,
-    referenceLayer: node,
-    candidateLayer: partner,
-    order: -1,
-    here: true,
-  }))
-  const all = [...stored, ...observed].sort(
+  const place = { referenceLayer: node, candidateLayer: partner, order: -1, here: true }
+  const observed = (ran?.causes ?? []).map((cause) => ({ ...cause, ...place }))
+  const proofs = (first?.proofs ?? [])
+    .filter(({ label }) => label !== 'unknown')
+    .map((cause) => ({ ...cause, ...place, order: -2 }))
+  const all = [...proofs, ...stored, ...observed].sort(
     (left, right) =>
       Number(right.here) - Number(left.here) ||
       Number(right.proved) - Number(left.proved) ||
@@ -279,14 +283,21 @@ function rankCauses(
   const once = all.filter(
     (cause, index) => all.findIndex(({ label, here }) => label === cause.label && here === cause.here) === index,
   )
-  return once.map(({ label, confidence, proved, detail, referenceLayer, candidateLayer }) => ({
-    label,
-    confidence,
-    proved,
-    detail,
-    referenceLayer: referenceLayer ?? null,
-    candidateLayer: candidateLayer ?? null,
-  }))
+  return once.map((cause) => {
+    const proof = proofs.find(({ label }) => cause.here && label === cause.label)
+    return {
+      label: cause.label,
+      confidence: cause.confidence,
+      proved: cause.proved,
+      detail: cause.detail,
+      referenceLayer: cause.referenceLayer ?? null,
+      candidateLayer: cause.candidateLayer ?? null,
+      ...(proof?.before === undefined ? {} : { before: finiteOrNull(proof.before) }),
+      ...(proof?.after === undefined ? {} : { after: finiteOrNull(proof.after) }),
+      ...(proof?.fix ? { fix: proof.fix } : {}),
+      ...(proof?.indistinguishable === undefined ? {} : { indistinguishable: [...proof.indistinguishable] }),
+    }
+  })
 }
 
 function coverage(weights: WeightComparison, values: readonly ValueResult[] | undefined): Comparison['coverage'] {

@@ -7,12 +7,13 @@ import {
   type ValueResult,
 } from '../behaviour/compare-behaviour.ts'
 import { attemptsAt, type Divergence, divergenceAt, frontier, leftover } from '../behaviour/divergence.ts'
-import { explainDivergence } from '../behaviour/explain.ts'
+import { explainDivergence, type ValueCause } from '../behaviour/explain.ts'
 import { distanceUnder, type Pairing } from '../behaviour/pair-values.ts'
 import { type Recording, type Side, sideOf } from '../behaviour/recording.ts'
 import type { Anchor, Search } from '../behaviour/search.ts'
+import type { ProvedCause } from '../hypotheses/faulty-region.ts'
 import type { RunForced } from './forced.ts'
-import { judgeRegions, type ReductionLength, SAME_RATIO } from './judge-regions.ts'
+import { arbitrate, type Evaluate, judgeRegions, type ReductionLength, SAME_RATIO } from './judge-regions.ts'
 import type { RegionPair, RegionResult } from './region.ts'
 import { type Correspondence, forcesOf, refused, resynchronise } from './resynchronise.ts'
 
@@ -26,6 +27,11 @@ export interface ReplayOptions {
   readonly run: RunForced
   readonly anchors: readonly Anchor[]
   readonly reductionLength: ReductionLength
+  /** constants of the candidate that are rounded while the reference runs with other ones: largest relative rounding */
+  readonly coarse: ReadonlyMap<string, number>
+  readonly evaluate: Evaluate
+  /** finds causes by running a faulty region changed */
+  readonly prove: (fault: Pick<Fault, 'result' | 'causes'>) => Promise<readonly ProvedCause[]>
 }
 
 /**
@@ -38,25 +44,34 @@ export interface ReplayOptions {
 export async function compareByReplay(
   referenceRecording: Recording,
   naturalRecording: Recording,
-  { run, anchors, reductionLength }: ReplayOptions,
+  { run, anchors, coarse, reductionLength, evaluate, prove }: ReplayOptions,
 ): Promise<BehaviourComparison> {
   const reference = sideOf(referenceRecording)
   const natural = sideOf(naturalRecording)
-  const found = await resynchronise(reference, natural, run, anchors)
+  const found = await resynchronise(reference, natural, run, anchors, Math.max(0, ...coarse.values()))
   const { pairing, replayed } = found
   const disturbed = await run(forcesOf(natural, pairing), { inputs: 1, disturbed: true })
-  const results = inOrder(reference, judgeRegions(reference, replayed, sideOf(disturbed), pairing, reductionLength))
+  const plain = judgeRegions(reference, replayed, sideOf(disturbed), pairing, { reductionLength, coarse })
+  const results = inOrder(reference, await arbitrate(reference, replayed, pairing, plain, evaluate))
   const notCompared: { what: string; reason: string }[] = []
   const ends = compareOutputs(reference, natural, new Map(), () => OUTPUT_LIMIT, notCompared)
   const byCandidate = new Map(results.map((result) => [result.region.at.candidate, result]))
   const places = results
     .filter(({ state }) => state === 'different')
-    .map((result) => ({ result, divergence: placeOf(reference, replayed, pairing, found, anchors, result) }))
+    .map((result) => ({ result, ...placeOf(reference, replayed, pairing, found, anchors, result) }))
     .sort((left, right) => orderOf(reference, left) - orderOf(reference, right))
   const faults: Fault[] = []
   for (const [index, place] of places.entries()) {
-    const causes = index < MAX_EXPLAINED ? await explain(reference, natural, run, pairing, place) : []
-    faults.push({ ...place, causes, proofs: [] })
+    const explained = index < MAX_EXPLAINED
+    const seen = explained ? await explain(reference, natural, run, pairing, place) : []
+    const causes = place.repaired ? proved(seen) : seen
+    const proofs = explained ? await prove({ ...place, causes }) : []
+    faults.push({
+      result: place.result,
+      divergence: place.divergence,
+      causes,
+      proofs: causes === seen ? proofs : agreeing(proofs, causes),
+    })
   }
   const outputs = ends.map((output) => outputResult(output, pairing, byCandidate, faults))
   const [first] = faults
@@ -83,7 +98,7 @@ function placeOf(
   found: Correspondence,
   anchors: readonly Anchor[],
   result: RegionResult,
-): Divergence {
+): { divergence: Divergence; repaired: boolean } {
   const { at, referenceNodes, candidateNodes } = result.region
   const pairs = new Map(pairing.pairs)
   const partners = new Map([...pairing.partners].map(([name, { reference: partner }]) => [name, partner]))
@@ -111,9 +126,13 @@ function placeOf(
   const divergence =
     ownPlace(search, at, known ?? placed?.divergence) ?? divergenceAt(search, at.reference, at.candidate)
   // what the candidate makes of the reference's values is what is shown, not what it made of its own
-  return divergence.referenceTensor === at.reference && divergence.candidateTensor === at.candidate
-    ? { ...divergence, distance: result.distance, candidateShape: replayed.shape(at.candidate) }
-    : divergence
+  const own = divergence.referenceTensor === at.reference && divergence.candidateTensor === at.candidate
+  return {
+    divergence: own
+      ? { ...divergence, distance: result.distance, candidateShape: replayed.shape(at.candidate) }
+      : divergence,
+    repaired: repaired !== undefined,
+  }
 }
 
 /** Operators that only move or pad: what they do to a value belongs to the operator that takes it. */
@@ -148,6 +167,18 @@ async function explain(
   const recording = await run(forcesOf(natural, before)).catch(refused)
   return recording === undefined ? [] : explainDivergence(reference, sideOf(recording), before.pairs, divergence)
 }
+
+/** Left out or added, as a run without it has shown. */
+const proved = ([first, ...rest]: readonly ValueCause[]): ValueCause[] =>
+  first === undefined ? [] : [{ ...first, proved: true, confidence: Math.max(first.confidence, 0.98) }, ...rest]
+
+/** What is proved already needs no other proof: that it can be made good in other words says less. */
+const agreeing = (proofs: readonly ProvedCause[], causes: readonly ValueCause[]): ProvedCause[] =>
+  proofs.map((proof) =>
+    causes.some(({ label }) => label === proof.label)
+      ? proof
+      : { ...proof, proved: false, confidence: Math.min(proof.confidence, 0.5) },
+  )
 
 /** Everything that depends on a result of `nodes`, these included. */
 function behindNodes(side: Side, nodes: readonly Node[]): Set<string> {

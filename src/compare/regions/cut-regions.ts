@@ -36,9 +36,10 @@ export function regionAt(reference: Side, candidate: Side, { pairs, partners }: 
   const cut = new Map<string, ValuePair>()
   for (const name of own.leaves) {
     const pair = partners.get(name)
-    if (pair) cut.set(pair.reference, pair)
+    if (pair) cut.set(name, pair)
   }
-  const starts = new Set(cut.keys())
+  // one value of the reference may stand for several of the candidate: itself, and itself transposed
+  const starts = new Set([...cut.values()].map((pair) => pair.reference))
   const theirs = slice(
     reference,
     at.reference,
@@ -46,12 +47,12 @@ export function regionAt(reference: Side, candidate: Side, { pairs, partners }: 
   )
   for (const name of theirs.leaves) {
     const pair = pairs.get(name)
-    if (pair && !cut.has(name)) cut.set(name, pair)
+    if (pair && !starts.has(name)) cut.set(pair.candidate, pair)
   }
   return {
     at: regionPair(at),
     cut: [...cut.values()].map(regionPair),
-    referenceNodes: cut.has(at.reference) ? [] : inOrder(reference, theirs.nodes),
+    referenceNodes: starts.has(at.reference) ? [] : inOrder(reference, theirs.nodes),
     candidateNodes: inOrder(candidate, own.nodes),
   }
 }

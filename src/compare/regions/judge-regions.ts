@@ -5,15 +5,25 @@ import { distanceUnder, type Pairing, type ValuePair } from '../behaviour/pair-v
 import type { Side } from '../behaviour/recording.ts'
 import { distance } from '../distance.ts'
 import { regionAt } from './cut-regions.ts'
-import type { RegionResult, RegionState } from './region.ts'
+import type { Region, RegionResult, RegionState } from './region.ts'
 import { unitOf } from './unit.ts'
 
 /** Up to so many times what rounding explains is the same, up to so many suspicious, above it different. */
 export const SAME_RATIO = 10
 export const SUSPICIOUS_RATIO = 100
 
+/** Rounded constants move a layer by about half of the largest rounding: well within the limit of the same. */
+const STORED_SHARE = 8
+
 /** Longest sum in a region's operators: K of the bound sqrt(K) x u. */
 export type ReductionLength = (node: Node, side: Side) => number
+
+/** What is known of the candidate's arithmetic besides its values. */
+export interface Arithmetic {
+  readonly reductionLength: ReductionLength
+  /** constants that are rounded while the reference runs with other ones: largest relative rounding, by name */
+  readonly coarse: ReadonlyMap<string, number>
+}
 
 export const JUDGEMENT_RULE =
   `every region between paired values is run alone on the reference's own values; its relative L2 distance is divided ` +
@@ -33,11 +43,11 @@ export function judgeRegions(
   replayed: Side,
   disturbed: Side | undefined,
   pairing: Pairing,
-  reductionLength: ReductionLength,
+  arithmetic: Arithmetic,
 ): RegionResult[] {
   return [...pairing.partners.values()]
     .filter(({ candidate }) => replayed.producer.has(candidate))
-    .map((pair) => judge(reference, replayed, disturbed, pairing, pair, reductionLength))
+    .map((pair) => judge(reference, replayed, disturbed, pairing, pair, arithmetic))
 }
 
 function judge(
@@ -46,10 +56,10 @@ function judge(
   disturbed: Side | undefined,
   pairing: Pairing,
   pair: ValuePair,
-  reductionLength: ReductionLength,
+  arithmetic: Arithmetic,
 ): RegionResult {
   const region = regionAt(reference, replayed, pairing, pair)
-  const { floor, floorFrom } = floorOf(replayed, disturbed, pair, region.candidateNodes, reductionLength)
+  const { floor, floorFrom } = floorOf(replayed, disturbed, pair, region.candidateNodes, arithmetic)
   const gap = distanceUnder(reference, replayed, pair.reference, pair.candidate, pair.order)
   if (gap === undefined)
     return {
@@ -64,7 +74,63 @@ function judge(
   return { region, state: stateOf(ratio), distance: gap, floor, floorFrom, ratio }
 }
 
-export const stateOf = (ratio: number): RegionState =>
+/** Results between these go to the arbiter, who computes the reference's side in float64. */
+const DOUBTFUL = { from: 3, to: 1000 }
+/** A float64 result that is further from the reference's own is of another computation: it decides nothing. */
+const MAX_OWN_ERROR = 1e-5
+/** Evaluations that one comparison may take. */
+const MAX_ARBITRATED = 12
+
+/** The value at a region's end in float64, from the reference's values at its cut; undefined where it cannot be had. */
+export type Evaluate = (region: Region, input: number) => Promise<ArrayLike<number> | undefined>
+
+/**
+ * Judges doubtful regions by their distance to the float64 result, against the reference's own: where the reference is
+ * the one that rounds, the candidate is not to blame, and where it is exact, less is forgiven.
+ */
+export async function arbitrate(
+  reference: Side,
+  replayed: Side,
+  pairing: Pairing,
+  results: readonly RegionResult[],
+  evaluate: Evaluate,
+): Promise<RegionResult[]> {
+  let arbitrated = 0
+  const judged: RegionResult[] = []
+  for (const result of results) {
+    const { ratio, region, distance: gap } = result
+    const doubtful = ratio >= DOUBTFUL.from && ratio <= DOUBTFUL.to && gap !== undefined
+    const pair = pairing.partners.get(region.at.candidate)
+    if (!doubtful || pair === undefined || arbitrated++ >= MAX_ARBITRATED) judged.push(result)
+    else judged.push((await againstExact(reference, replayed, pair, result, evaluate)) ?? result)
+  }
+  return judged
+}
+
+async function againstExact(
+  reference: Side,
+  replayed: Side,
+  { reference: name, candidate, order }: ValuePair,
+  result: RegionResult,
+  evaluate: Evaluate,
+): Promise<RegionResult | undefined> {
+  let own = 0
+  let other = 0
+  for (const [input] of reference.recording.runs.entries()) {
+    const exact = await evaluate(result.region, input)
+    const values = reference.numbers(name, input)
+    if (exact === undefined || exact.length !== values.length) return undefined
+    own = Math.max(own, distance(exact, values).relL2)
+    other = Math.max(other, distance(exact, reorder(replayed.numbers(candidate, input), order)).relL2)
+  }
+  if (!(own <= MAX_OWN_ERROR)) return undefined
+  const kept = result.floorFrom === 'disturbance' || result.floorFrom === 'unit' ? result.floor : 0
+  const floor = Math.max(own, kept, unitOf(replayed.recording.runs[0]?.get(candidate)?.dtype) / 4)
+  const ratio = other / floor
+  return { ...result, floor, floorFrom: floor === own ? 'float64' : result.floorFrom, ratio, state: stateOf(ratio) }
+}
+
+const stateOf = (ratio: number): RegionState =>
   ratio <= SAME_RATIO ? 'same' : ratio <= SUSPICIOUS_RATIO ? 'suspicious' : 'different'
 
 /** What rounding alone explains at a value. */
@@ -73,7 +139,7 @@ function floorOf(
   disturbed: Side | undefined,
   { candidate, order }: ValuePair,
   nodes: readonly Node[],
-  reductionLength: ReductionLength,
+  { reductionLength, coarse }: Arithmetic,
 ): Pick<RegionResult, 'floor' | 'floorFrom'> {
   const dtype = replayed.recording.runs[0]?.get(candidate)?.dtype ?? 'float32'
   // integers are exact
@@ -82,7 +148,8 @@ function floorOf(
   const terms = nodes.reduce((longest, node) => Math.max(longest, reductionLength(node, replayed)), 1)
   const sum = (Math.sqrt(terms) * unit) / 8
   const response = responseOf(replayed, disturbed, candidate, order)
-  const floor = Math.max(unit / 4, sum, response)
+  const stored = Math.max(0, ...nodes.flatMap(({ inputs }) => inputs.map((name) => coarse.get(name) ?? 0)))
+  const floor = Math.max(unit / 4, sum, response, stored / STORED_SHARE)
   const floorFrom = floor === response ? 'disturbance' : floor === sum ? 'reduction' : 'unit'
   return { floor, floorFrom }
 }

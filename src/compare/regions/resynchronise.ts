@@ -53,16 +53,19 @@ const REPLAYED_MARGIN = 5000
  * agree again. One difference does not drown those that follow, and each independent one is found.
  *
  * @param natural what the candidate computes from its inputs, on all of them
+ * @param rounding largest relative rounding of the candidate's constants that the reference does not share
  */
 export async function resynchronise(
   reference: Side,
   natural: Side,
   run: RunForced,
   anchors: readonly Anchor[],
+  rounding: number,
 ): Promise<Correspondence> {
   const settled = new Map<string, ValuePair>()
   const loose = pairValues(reference, natural, () => NEAR, { structureMargin: STRUCTURE_MARGIN })
-  const start = await stabilise(reference, natural, run, loose, settled)
+  const equal = Math.max(EQUAL, 2 * rounding)
+  const start = await stabilise(reference, natural, run, loose, settled, equal)
   if (reference.recording.runs.length === 0) return { ...start, places: new Map(), repairs: new Map(), lost: [] }
   const first = sideOf(firstRuns(reference.recording, TRIED_INPUTS))
   const places = new Map<string, Divergence>()
@@ -83,7 +86,7 @@ export async function resynchronise(
     const recording = await run([...forces, ...witnesses, force], { inputs: TRIED_INPUTS }).catch(refused)
     if (recording === undefined) return undefined
     const next = sideOf(recording)
-    const found = pairReplayed(first, next, known)
+    const found = pairReplayed(first, next, known, equal)
     const open = new Set(leftover(next, new Set(found.partners.keys())).unexplained)
     // operators that are skipped or supplied count when what takes them agrees
     const end = attempt.kind === 'supply' ? [pair.candidate] : resultsOf(side, force.candidate)
@@ -128,7 +131,7 @@ export async function resynchronise(
   const end =
     settled.size === 0
       ? { ...start, pairing: withOutputs(reference, natural, start.pairing) }
-      : await stabilise(reference, natural, run, withOutputs(reference, natural, pairing), settled)
+      : await stabilise(reference, natural, run, withOutputs(reference, natural, pairing), settled, equal)
   return { ...end, places, repairs, lost: [...lost] }
 }
 
@@ -139,6 +142,7 @@ async function stabilise(
   run: RunForced,
   from: Pairing,
   settled: ReadonlyMap<string, ValuePair>,
+  equal: number,
 ): Promise<{ pairing: Pairing; replayed: Side }> {
   const fixed = new Map([
     ...settled,
@@ -147,7 +151,7 @@ async function stabilise(
   let pairing = from
   for (let revision = 0; ; revision++) {
     const replayed = sideOf(await run(forcesOf(natural, pairing)))
-    const next = pairReplayed(reference, replayed, fixed)
+    const next = pairReplayed(reference, replayed, fixed, equal)
     const stands = [...pairing.partners].every(
       ([name, { reference: partner }]) => next.partners.get(name)?.reference === partner,
     )
@@ -157,8 +161,13 @@ async function stabilise(
 }
 
 /** Pairs values that are made of the reference's own: equal ones, and the same operators on the same values. */
-function pairReplayed(reference: Side, replayed: Side, settled: ReadonlyMap<string, ValuePair>): Pairing {
-  const limit = (name: string) => Math.max(EQUAL, 8 * unitOf(reference.recording.runs[0]?.get(name)?.dtype))
+function pairReplayed(
+  reference: Side,
+  replayed: Side,
+  settled: ReadonlyMap<string, ValuePair>,
+  equal: number,
+): Pairing {
+  const limit = (name: string) => Math.max(equal, 8 * unitOf(reference.recording.runs[0]?.get(name)?.dtype))
   return pairValues(reference, replayed, limit, { structureMargin: REPLAYED_MARGIN, settled })
 }
 
