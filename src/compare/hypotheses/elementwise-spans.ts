@@ -3,7 +3,7 @@ import { numbersOf } from '../../tensor/array-value.ts'
 import { elementCount } from '../../tensor/dtype.ts'
 import { distance } from '../distance.ts'
 import { ACTIVATIONS, type ActivationForm } from './activation-forms.ts'
-import { nodesBetween, type RegionSide, shapeOf } from './region-side.ts'
+import { isReal, nodesBetween, type RegionSide, shapeOf } from './region-side.ts'
 
 /** A stretch of a region that computes each number from one number of `from`: an activation, in one operator or many. */
 export interface Span {
@@ -35,7 +35,8 @@ export function elementwiseSpans(side: RegionSide): Span[] {
     if (size === undefined) continue
     for (const from of sourcesOf(side, last)) {
       const nodes = nodesBetween(side, from, to)
-      if (nodes === undefined || nodes.length > MAX_SPAN || shapeOf(side, from)?.join() !== size) continue
+      if (nodes === undefined || !isReal(side.observed.get(from)) || !isReal(side.observed.get(to))) continue
+      if (nodes.length > MAX_SPAN || shapeOf(side, from)?.join() !== size) continue
       if (!nodes.every((node) => ELEMENTWISE.test(node.op) && constantsAreScalar(side, node))) continue
       found.push({ from, to, nodes, form: formOf(side, from, to) })
     }

@@ -47,7 +47,8 @@ export async function explainRegion(faulty: FaultyRegion, hints: readonly Hint[]
   return combined ?? unproved(all, laboratory, hints)
 }
 
-const isProof = ({ restored, judged, general }: Outcome) => restored && general && judged >= MIN_JUDGED
+const isProof = ({ restored, judged, general, trial }: Outcome) =>
+  restored && general && judged >= MIN_JUDGED && !trial.weak
 
 const before = ({ context }: Laboratory): number => Math.max(...context.before)
 
@@ -164,7 +165,10 @@ function unproved(all: readonly Outcome[], laboratory: Laboratory, hints: readon
   const causes = [
     ...here
       .slice(0, 2)
-      .flatMap((outcome) => [{ ...causeOf(outcome, laboratory, 0.7, []), proved: false }, ...alsoOf(outcome)]),
+      .flatMap((outcome) => [
+        { ...causeOf(outcome, laboratory, outcome.trial.weak ? 0.4 : 0.7, []), proved: false },
+        ...alsoOf(outcome),
+      ]),
     ...hinted(hints.filter(({ confidence }) => confidence >= 0.8)),
     ...partials(all, laboratory),
     ...all
@@ -173,7 +177,7 @@ function unproved(all: readonly Outcome[], laboratory: Laboratory, hints: readon
       .slice(0, 3)
       .map((outcome) => ({ ...causeOf(outcome, laboratory, 0.3, []), proved: false })),
     ...hinted(hints),
-  ]
+  ].sort((a, b) => b.confidence - a.confidence)
   if (causes.length === 0) return fallback(hints, 'no change that was tried restores parity')
   return distinct(causes)
 }

@@ -31,6 +31,8 @@ export interface Trial {
   readonly prior: number
   readonly detail: string
   readonly fix: string
+  /** restores parity whatever is wrong, e.g. a whole layer taken out where the other side has nothing: no proof */
+  readonly weak?: boolean
   /** the change is a difference that both files state, so it is worth naming even when no run can prove it */
   readonly observed?: boolean
 }

@@ -44,6 +44,8 @@ const MAX_BATCH_BYTES = 128 * 2 ** 20
 const MAX_BATCH = 96
 /** Trials that restored parity on the first input and are run on the others. */
 const MAX_SURVIVORS = 16
+/** Other operators for the same function round differently: so close they are the same, unless the fault is as small. */
+const SAME_FUNCTION = 5e-6
 /** How much further apart disturbed values may lie: rounding weighs more in them. */
 const DISTURBED_MARGIN = 10
 
@@ -52,7 +54,7 @@ const DISTURBED_MARGIN = 10
  * @throws {ToolError} CANNOT_RUN when the candidate's region does not run alone
  */
 export async function openLaboratory(faulty: FaultyRegion): Promise<Laboratory> {
-  const { region, run, tolerance } = faulty
+  const { region, run } = faulty
   const opened = await openContext(faulty)
   const { reference, candidate } = opened
   const probes = probesFor(reference, faulty)
@@ -113,6 +115,8 @@ export async function openLaboratory(faulty: FaultyRegion): Promise<Laboratory> 
   const actual = theirs.map((value, index) => value && toReference(value, at, expected[index]?.shape))
   for (const [name, value] of probes[0]!.values) if (!reference.observed.has(name)) reference.observed.set(name, value)
   const recordings = all.filter((index) => probes[index]!.recorded)
+  const apart = Math.max(...recordings.map((index) => errorBetween(expected[index], actual[index])))
+  const tolerance = Math.max(faulty.tolerance, Math.min(SAME_FUNCTION, apart / 20))
   const rebuilt = errorBetween(expected[0], mine[0]) <= tolerance
   const informative = all.filter(
     (index) => probes[index]!.recorded || (isSpread(expected[index]) && isSpread(actual[index])),

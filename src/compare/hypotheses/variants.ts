@@ -52,7 +52,8 @@ function addCopy(
   const add = (node: FragmentNode) => {
     const inputs = inputsOf(node).map(rename)
     for (const name of outputsOf(node)) if (name !== '') touched.add(name)
-    const name = prefix + ('from' in node ? node.from.name : node.op)
+    // the runtime wants names of nodes that differ
+    const name = `${prefix}${nodes.length}/${'from' in node ? node.from.name : node.op}`
     nodes.push({ ...node, name, inputs, outputs: outputsOf(node).map((each) => (each === '' ? '' : prefix + each)) })
   }
   for (const node of side.nodes) {

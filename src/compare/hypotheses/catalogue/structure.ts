@@ -1,8 +1,9 @@
 import type { Node } from '../../../model/graph.ts'
+import { numbersOf } from '../../../tensor/array-value.ts'
 import { elementCount, isFloat } from '../../../tensor/dtype.ts'
 import type { CauseLabel } from '../../vocabulary.ts'
 import { ACTIVATION_OPS } from '../activation-ops.ts'
-import { permutations } from '../arrays.ts'
+import { permutations, show } from '../arrays.ts'
 import { feeds, isTokenTable, placeOf, reachesInput } from '../constant-place.ts'
 import { elementwiseSpans } from '../elementwise-spans.ts'
 import { type Change, defineHypothesis, type Trial } from '../hypothesis.ts'
@@ -97,8 +98,15 @@ function labelOf(
           : { label: layer, also: ['constant-value'], word }
       if (place.label === 'constant-value' && elementCount(value.shape) > 1 && isTokenTable(value))
         return { label: 'position-embedding', also: [layer], word }
-      const dropout: CauseLabel[] = extra && last.op !== 'Add' ? ['dropout-active'] : []
-      return { label: place.label, also: [...dropout, layer], word }
+      if ((last.op === 'Mul' || last.op === 'Div') && elementCount(value.shape) === 1) {
+        const factor = numbersOf(value)[0]!
+        const keep = [0.9, 0.8, 0.75, 0.7, 0.6, 0.5].some((share) => near(factor, share) || near(factor * share, 1))
+        const label = place.label === 'activation-type' ? 'constant-value' : place.label
+        return extra && keep && label === 'constant-value'
+          ? { label: 'dropout-active', also: [label, layer], word: `a factor of ${show(factor)}` }
+          : { label, also: [layer], word: `a factor of ${show(factor)}` }
+      }
+      return { label: place.label, also: [layer], word }
     }
     if ((last.op === 'Add' || last.op === 'Sum') && data > 1) {
       if (feeds(side, last, 'Softmax')) return { label: 'attention-mask', also: [layer, 'residual-missing'], word }
@@ -190,8 +198,23 @@ function bypass(
   const { label, also, detail, fix } = tell(labelOf(side, from, to, nodes, extra))
   // the shortest stretch that explains it is the likeliest
   const prior = 0.92 - 0.01 * Math.min(20, nodes.length)
-  return [{ side: side.role, change, label, ...(also ? { also } : {}), parameters: 0, prior, detail, fix }]
+  const weak = extra && nodes.length > 2 && nodes.some(({ op }) => /Conv|MatMul|Gemm/.test(op))
+  return [
+    {
+      side: side.role,
+      change,
+      label,
+      ...(also ? { also } : {}),
+      parameters: 0,
+      prior,
+      detail,
+      fix,
+      ...(weak ? { weak } : {}),
+    },
+  ]
 }
+
+const near = (a: number, b: number) => Math.abs(a - b) < 1e-4 * b
 
 const ORDERED = /^(Concat|Sub|Div|MatMul|Pow|Where|Gemm)$/
 

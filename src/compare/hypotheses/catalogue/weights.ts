@@ -380,6 +380,7 @@ function kernelTrials(context: RegionContext, stored: Stored, value: ArrayValue)
   const rowAxis = stored.place.place.kind === 'dense' ? 1 : 0
   const factors = rowFactors(context, stored)
   const candidates = [
+    value,
     factors === undefined ? undefined : divideRows(value, factors, 0),
     sameRowLengths(stored.value, value, rowAxis),
   ]

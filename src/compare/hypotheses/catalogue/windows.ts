@@ -60,6 +60,8 @@ function padTrials(context: RegionContext, node: Node): Trial[] {
   const axes = axesOf(reference, node)
   if (axes < 1 || axes > 3) return []
   const own = list(node.attributes.pads, 2 * axes, 0)
+  const kernel = kernelOf(reference, node)
+  const apart = list(node.attributes.dilations, axes, 1)
   const begin = own.slice(0, axes)
   const end = own.slice(axes)
   const total = begin.map((value, axis) => value + end[axis]!)
@@ -85,7 +87,7 @@ function padTrials(context: RegionContext, node: Node): Trial[] {
   ]
   const seen = new Set([own.join()])
   const trials = choices.flatMap((pads): Trial[] => {
-    if (seen.has(pads.join())) return []
+    if (seen.has(pads.join()) || !fits(reference, node, kernel, apart, pads)) return []
     seen.add(pads.join())
     return [
       told(
@@ -183,7 +185,7 @@ export const strides = defineHypothesis({
             value + Math.floor(((dilation[at % axes]! - apart[at % axes]!) * ((kernel[at % axes] ?? 1) - 1)) / 2),
         )
         for (const fitting of grown.join() === pads.join() ? [pads] : [grown, pads]) {
-          if (fitting.some((value) => value < 0)) continue
+          if (fitting.some((value) => value < 0) || !fits(reference, node, kernel, dilation, fitting)) continue
           const change = withAttributes(node, { dilations: ints(dilation), pads: ints(fitting), auto_pad: null })
           trials.push(
             told(
@@ -226,6 +228,20 @@ export const strides = defineHypothesis({
     return [...single, ...exchanged]
   },
 })
+
+/** Whether the spread kernel still fits the padded picture. */
+function fits(
+  side: RegionSide,
+  node: Node,
+  kernel: readonly number[],
+  dilation: readonly number[],
+  pads: readonly number[],
+) {
+  const sizes = shapeOf(side, node.inputs[0]!)?.slice(2) ?? []
+  return sizes.every(
+    (size, axis) => size + pads[axis]! + pads[axis + sizes.length]! >= dilation[axis]! * (kernel[axis]! - 1) + 1,
+  )
+}
 
 function kernelOf(side: RegionSide, node: Node): number[] {
   const stated = node.attributes.kernel_shape
