@@ -157,9 +157,11 @@ function end(count: number, directoryAt: number, directoryBytes: number): Uint8A
   return new Uint8Array(view.buffer)
 }
 
+const encoder = new TextEncoder()
+
 /** Tensor names come from files of others: an archive must not lead whoever unpacks it out of the folder. */
 function encodeName(name: string): Uint8Array {
-  const encoded = new TextEncoder().encode(name)
+  const encoded = encoder.encode(name)
   const unsafe = /^[/\\]|^[A-Za-z]:|\\|\0/.test(name) || name.split('/').includes('..')
   if (!unsafe && encoded.length <= MAX_U16) return encoded
   const shown = JSON.stringify(name.slice(0, 100))
