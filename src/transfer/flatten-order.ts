@@ -18,11 +18,7 @@ export function flattenBefore(set: UnitSet, unit: Unit, features: number): Flatt
   const shaped = flattenedShape(graph, set.layers.indexOf(unit.layers[0]!), features)
   if (shaped === undefined) return undefined
   const axis = channelAxis(graph, shaped.at, shaped.sizes.length, set)
-  const spatial = ['W', 'HW', 'DHW'][shaped.sizes.length - 2]
-  if (spatial === undefined) return undefined
-  const letters = [...spatial]
-  letters.splice(axis, 0, 'C')
-  return { letters: letters.join(''), sizes: shaped.sizes }
+  return orderOf(shaped.sizes, axis)
 }
 
 /** Upstream to the feature map whose flattening gives `features`; its sizes without the batch. */
@@ -67,19 +63,97 @@ function channelAxis({ layers, sources }: LayerGraph, start: number, rank: numbe
   return Math.max(0, axis - 1)
 }
 
+/** What a reshape behind this unit makes of its outputs, as far as its own model's graph tells: rows of a decoder. */
+export function unflattenBehind(set: UnitSet, unit: Unit, outputs: number): FlattenOrder | undefined {
+  if (!set.hasGraph || unit.layers.length === 0) return undefined
+  const graph = layerGraph(set.layers)
+  let at: number | undefined = set.layers.indexOf(unit.layers.at(-1)!)
+  for (let steps = 0; steps < 12 && at !== undefined; steps++) {
+    const next: readonly number[] = graph.consumers[at]!
+    if (next.length !== 1) return undefined
+    at = next[0]!
+    const layer = graph.layers[at]!
+    const sizes = layer.outputShapes[0]?.slice(1)
+    if (layer.kind === 'reshape') {
+      if (sizes === undefined || sizes.includes(null) || sizes.length < 2 || sizes.length > 4) return undefined
+      if (elementCount(sizes as number[]) !== outputs) return undefined
+      return orderOf(sizes as number[], channelAxisBehind(graph, at, sizes.length, set))
+    }
+    if (!FLAT.has(layer.kind) && layer.op !== 'Identity') return undefined
+  }
+  return undefined
+}
+
+function orderOf(sizes: readonly number[], axis: number): FlattenOrder | undefined {
+  const spatial = ['W', 'HW', 'DHW'][sizes.length - 2]
+  if (spatial === undefined || sizes.filter((size) => size > 1).length < 2) return undefined
+  const letters = [...spatial]
+  letters.splice(axis, 0, 'C')
+  return { letters: letters.join(''), sizes }
+}
+
+/** Which axis of a feature map (batch left out) a later layer takes for the channels. */
+function channelAxisBehind(
+  { layers, consumers }: LayerGraph,
+  start: number,
+  rank: number,
+  { convention }: UnitSet,
+): number {
+  const usual = convention === 'torch' ? 0 : rank - 1
+  let at: number | undefined = consumers[start]![0]
+  let order = Array.from({ length: rank + 1 }, (_, axis) => axis)
+  for (let steps = 0; steps < 12 && at !== undefined; steps++) {
+    const layer: (typeof layers)[number] = layers[at]!
+    const { dataFormat, permutation } = layer.attributes
+    if (layer.kind === 'transpose' && permutation?.length === rank + 1) order = permutation.map((axis) => order[axis]!)
+    else if (dataFormat !== undefined) return order[dataFormat === 'channels-first' ? 1 : rank]! - 1
+    at = consumers[at]![0]
+  }
+  return usual
+}
+
+interface UnitOf {
+  readonly set: UnitSet
+  readonly unit: Unit
+}
+
+/** Where the outputs of a dense layer become a feature map, in what order on either side. */
+export function unflattenChange(source: UnitOf, target: UnitOf, outputs: number): FlattenChange | undefined {
+  const [left, right] = [
+    unflattenBehind(source.set, source.unit, outputs),
+    unflattenBehind(target.set, target.unit, outputs),
+  ]
+  return joined(source, target, left, right)
+}
+
+export interface FlattenChange {
+  readonly from: FlattenOrder
+  readonly to: FlattenOrder
+}
+
 /** What the two sides know together; undefined where the order is the same or nothing is flattened. */
 export function flattenChange(
-  source: { readonly set: UnitSet; readonly unit: Unit },
-  target: { readonly set: UnitSet; readonly unit: Unit },
+  source: UnitOf,
+  target: UnitOf,
   features: number,
   readings: ReadonlyMap<Unit, Reading>,
-): { readonly from: FlattenOrder; readonly to: FlattenOrder } | undefined {
+): FlattenChange | undefined {
   const [left, right] = [
     flattenBefore(source.set, source.unit, features),
     flattenBefore(target.set, target.unit, features),
   ]
+  if (!left && !right) return guessedChange(source, target, features, readings)
+  return joined(source, target, left, right)
+}
+
+function joined(
+  source: UnitOf,
+  target: UnitOf,
+  left: FlattenOrder | undefined,
+  right: FlattenOrder | undefined,
+): FlattenChange | undefined {
   const known = left ?? right
-  if (known === undefined) return guessedChange(source, target, features, readings)
+  if (known === undefined) return undefined
   // a graph that shows no flatten before this layer has none
   if ((source.set.hasGraph && left === undefined) || (target.set.hasGraph && right === undefined)) return undefined
   const from = left ?? inOrderOf(known, source.set)
@@ -96,11 +170,11 @@ function inOrderOf({ letters, sizes }: FlattenOrder, { convention }: UnitSet): F
 
 /** Two files without graphs: channels are those of the kernel before, order is the framework's habit. */
 function guessedChange(
-  source: { readonly set: UnitSet; readonly unit: Unit },
-  target: { readonly set: UnitSet; readonly unit: Unit },
+  source: UnitOf,
+  target: UnitOf,
   features: number,
   readings: ReadonlyMap<Unit, Reading>,
-): { readonly from: FlattenOrder; readonly to: FlattenOrder } | undefined {
+): FlattenChange | undefined {
   if (source.set.hasGraph || target.set.hasGraph) return undefined
   const isFirst = (set: UnitSet) => set.convention === 'torch'
   if (isFirst(source.set) === isFirst(target.set)) return undefined
@@ -116,15 +190,20 @@ function guessedChange(
   return isFirst(source.set) ? { from: first, to: last } : { from: last, to: first }
 }
 
-/** A canonical dense kernel (O, I) with its inputs regrouped. */
-export function regroup(kernel: Part, { from, to }: { from: FlattenOrder; to: FlattenOrder }): Part {
-  const [outputs, features] = kernel.shape as [number, number]
-  const order = [...to.letters].map((letter) => 1 + from.letters.indexOf(letter))
-  return reshape(transpose(reshape(kernel, [outputs, ...from.sizes]), [0, ...order]), [outputs, features])
+/** One axis of an array, with what it numbers regrouped. */
+export function regroup(part: Part, axis: number, { from, to }: FlattenChange): Part {
+  const { shape } = part
+  const [before, after] = [shape.slice(0, axis), shape.slice(axis + 1)]
+  const order = [
+    ...before.keys(),
+    ...[...to.letters].map((letter) => axis + from.letters.indexOf(letter)),
+    ...after.map((_, at) => axis + from.letters.length + at),
+  ]
+  return reshape(transpose(reshape(part, [...before, ...from.sizes, ...after]), order), shape)
 }
 
 /** For a person: `flatten order CHW -> HWC (C=24, H=4, W=3)`. */
-export function flattenLabel({ from, to }: { from: FlattenOrder; to: FlattenOrder }): string {
+export function flattenLabel({ from, to }: FlattenChange, what = 'flatten order'): string {
   const sizes = [...from.letters].map((letter, at) => `${letter}=${from.sizes[at]}`).join(', ')
-  return `flatten order ${from.letters} -> ${to.letters} (${sizes})`
+  return `${what} ${from.letters} -> ${to.letters} (${sizes})`
 }

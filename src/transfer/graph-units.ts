@@ -20,7 +20,11 @@ const KINDS: Readonly<Partial<Record<LayerKind, UnitKind>>> = {
  * Units of a model with a graph. What formats keep in operators of their own joins the layer it belongs to: a bias
  * behind a matrix product, the scale layer behind Caffe's BatchNorm, the shift behind a scale.
  */
-export function unitsOfGraph(graph: LayerGraph, tensors: ReadonlyMap<string, Tensor>): Unit[] {
+export function unitsOfGraph(
+  graph: LayerGraph,
+  tensors: ReadonlyMap<string, Tensor>,
+): { readonly units: Unit[]; readonly beginnings: ReadonlySet<Tensor> } {
+  const beginnings = new Set<Tensor>()
   const units: Unit[] = []
   const owner = new Map<number, Unit>()
   const taken = new Set<string>()
@@ -43,6 +47,14 @@ export function unitsOfGraph(graph: LayerGraph, tensors: ReadonlyMap<string, Ten
     return source === undefined || graph.consumers[source]!.length > 1 ? undefined : owner.get(source)
   }
 
+  /** a dense layer whose outputs are cut into heads before the bias is added */
+  const behindReshape = (at: number, values: readonly Slot[]): Unit | undefined => {
+    const source = directSource(graph, at)
+    if (source === undefined || values.length !== 1 || graph.layers[source]!.kind !== 'reshape') return undefined
+    const unit = before(source)
+    return unit !== undefined && isLinear(unit) && graph.consumers[source]!.length === 1 ? unit : undefined
+  }
+
   for (const [at, layer] of graph.layers.entries()) {
     const slots = slotsOf(layer, tensors)
     if (slots.length === 0) continue
@@ -62,9 +74,20 @@ export function unitsOfGraph(graph: LayerGraph, tensors: ReadonlyMap<string, Ten
       continue
     }
     const values = slots.filter(({ tensor }) => isParameter(tensor))
+    if (STARTING.has(layer.op)) {
+      // what a loop begins with is no parameter; the readers of loops find theirs by name
+      for (const { tensor } of values) beginnings.add(tensor)
+      continue
+    }
+    if (GATHERING.has(layer.op)) {
+      for (const { tensor } of values.filter((each) => each.tensor.shape.length === 2).slice(0, 1))
+        add(at, 'embedding', [{ role: 'table', tensor }])
+      continue
+    }
     if (layer.kind === 'add' || layer.kind === 'multiply') {
-      const vectors = values.filter(({ tensor }) => squeeze(tensor.shape).length <= 1)
-      const previous = before(at)
+      const previous = before(at) ?? behindReshape(at, values)
+      const isBias = layer.kind === 'add' && previous !== undefined && fits(layer, values, previous)
+      const vectors = values.filter(({ tensor }) => isBias || squeeze(tensor.shape).length <= 1)
       if (vectors.length > 0 && vectors.length === values.length) {
         if (previous !== undefined && fits(layer, vectors, previous))
           join(at, previous, asJoined(layer, vectors, previous))
@@ -81,8 +104,25 @@ export function unitsOfGraph(graph: LayerGraph, tensors: ReadonlyMap<string, Ten
     for (const slot of values)
       if (!taken.has(slot.tensor.name)) add(at, 'other', [{ role: 'other', tensor: slot.tensor }])
   }
-  return units
+  return { units, beginnings }
 }
+
+/** Operators whose stored operands are values to begin with: zeros of a state, shapes filled in. */
+const STARTING: ReadonlySet<string> = new Set([
+  'WHILE',
+  'While',
+  'StatelessWhile',
+  'Loop',
+  'Scan',
+  'IF',
+  'If',
+  'Expand',
+  'Fill',
+  'FILL',
+])
+
+/** A row of a stored table per token. */
+const GATHERING: ReadonlySet<string> = new Set(['Gather', 'GATHER', 'GatherV2', 'ResourceGather'])
 
 /** Numbers that could have been trained: floats of more than one element. */
 function isParameter({ dtype, shape, quantization }: Tensor): boolean {

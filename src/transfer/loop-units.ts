@@ -37,6 +37,8 @@ function cellSlots(members: readonly Tensor[]): Slot[] | undefined {
   return [
     { role: 'kernel', tensor: kernel, layout: 'OI' },
     { role: 'recurrent-kernel', tensor: recurrent, layout: 'OI' },
-    ...biases.map((tensor): Slot => ({ role: 'bias', tensor })),
+    ...[...biases]
+      .sort((a, b) => Number(/BiasAdd_1/.test(a.name)) - Number(/BiasAdd_1/.test(b.name)))
+      .map((tensor): Slot => ({ role: 'bias', tensor })),
   ]
 }

@@ -2,7 +2,7 @@ import { elementCount } from '../tensor/dtype.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { affineParts, scaleOf, throughAffine } from './affine.ts'
 import { alongAxis, combine, full, type Part, reshape, transpose } from './build-expression.ts'
-import { flattenChange, flattenLabel, regroup } from './flatten-order.ts'
+import { type FlattenChange, flattenChange, flattenLabel, regroup, unflattenChange } from './flatten-order.ts'
 import { fromCanonical, layoutLabel, type Reading, toCanonical } from './kernel-layout.ts'
 import { Inputs } from './ledger.ts'
 import { type Draft, finish, type MappingContext } from './mapping.ts'
@@ -12,6 +12,13 @@ import { slotOf, type Unit } from './units.ts'
 export function mapLinear(context: MappingContext, source: Unit, target: Unit, folded: readonly Unit[]): Draft[] {
   const drafts: Draft[] = []
   const [from, to] = [context.readings.get(source), context.readings.get(target)]
+  const sides = [
+    { set: context.source, unit: source },
+    { set: context.target, unit: target },
+  ] as const
+  const isDense = to?.canonical.length === 2
+  const entering = isDense ? flattenChange(...sides, to.canonical[1]!, context.readings) : undefined
+  const leaving = isDense ? unflattenChange(...sides, to.canonical[0]!) : undefined
   const kernel = slotOf(source, 'kernel')
   const targetKernel = slotOf(target, 'kernel')
   if (kernel && targetKernel && from && to) {
@@ -24,18 +31,13 @@ export function mapLinear(context: MappingContext, source: Unit, target: Unit, f
     }
     for (const affine of folded) part = scaleOutputs(part, from, source, affine, context, inputs)
     part = reshape(part, to.canonical)
-    const change =
-      to.canonical.length === 2
-        ? flattenChange(
-            { set: context.source, unit: source },
-            { set: context.target, unit: target },
-            to.canonical[1]!,
-            context.readings,
-          )
-        : undefined
-    if (change) {
-      part = regroup(part, change)
-      labels.push(flattenLabel(change))
+    if (entering) {
+      part = regroup(part, 1, entering)
+      labels.push(flattenLabel(entering))
+    }
+    if (leaving) {
+      part = regroup(part, 0, leaving)
+      labels.push(flattenLabel(leaving, 'outputs'))
     }
     part = fromCanonical(part, to, targetKernel.tensor.shape)
     if (from.layout !== to.layout) labels.unshift(layoutLabel(from, to))
@@ -51,7 +53,7 @@ export function mapLinear(context: MappingContext, source: Unit, target: Unit, f
     )
   }
   const bias = slotOf(target, 'bias')
-  if (bias) drafts.push(mapBias(context, source, bias.tensor, folded))
+  if (bias) drafts.push(mapBias(context, source, bias.tensor, folded, leaving))
   return drafts
 }
 
@@ -77,7 +79,13 @@ function scaleOutputs(
 }
 
 /** The bias behind which the folded BatchNorms stand; zeros where the reference has none. */
-function mapBias(context: MappingContext, source: Unit, target: Tensor, folded: readonly Unit[]): Draft {
+function mapBias(
+  context: MappingContext,
+  source: Unit,
+  target: Tensor,
+  folded: readonly Unit[],
+  leaving: FlattenChange | undefined,
+): Draft {
   const inputs = new Inputs()
   const bias = slotOf(source, 'bias')
   const count = elementCount(target.shape)
@@ -87,6 +95,9 @@ function mapBias(context: MappingContext, source: Unit, target: Tensor, folded: 
     return finish(target, inputs, full(0, target.shape), 'no-counterpart', 'zeros: the reference adds nothing here')
   if (elementCount(part.shape) !== count)
     return { target, from: [], state: 'no-counterpart', reason: `the reference has ${elementCount(part.shape)} biases` }
+  if (leaving) part = regroup(part, 0, leaving)
+  if (leaving && folded.length === 0)
+    return finish(target, inputs, reshape(part, target.shape), 'mapped', flattenLabel(leaving, 'outputs'))
   const reason = folded.length > 0 ? folded.map((affine) => foldLabel(affine, context)).join('; ') : 'unchanged'
   return finish(target, inputs, reshape(part, target.shape), folded.length > 0 ? 'folded' : 'mapped', reason)
 }

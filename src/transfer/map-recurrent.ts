@@ -18,12 +18,29 @@ export interface CellPair {
 export function pairCells(sources: readonly Unit[], targets: readonly Unit[]): CellPair[] {
   const key = ({ gates, hidden, inputs }: Cell) => `${gates} ${hidden} ${inputs}`
   const groups = new Map<string, Cell[]>()
-  for (const cell of sources.flatMap(cellsOf)) groups.set(key(cell), [...(groups.get(key(cell)) ?? []), cell])
+  for (const cell of forwardFirst(sources.flatMap(cellsOf)))
+    groups.set(key(cell), [...(groups.get(key(cell)) ?? []), cell])
   const sizes = new Map([...groups].map(([name, cells]) => [name, cells.length]))
-  return targets.flatMap(cellsOf).flatMap((target) => {
+  return forwardFirst(targets.flatMap(cellsOf)).flatMap((target) => {
     const source = groups.get(key(target))?.shift()
     return source ? [{ source, target, isOnly: sizes.get(key(target)) === 1 }] : []
   })
+}
+
+/** Two directions that a file keeps as layers of their own: the forward one first. */
+function forwardFirst(cells: readonly Cell[]): Cell[] {
+  const nameOf = ({ kernels, form, unit }: Cell) => (form === 'rows' ? unit.name : kernels[0]!.tensor.name)
+  const stem = (cell: Cell) =>
+    nameOf(cell)
+      .replaceAll(/forward|backward/g, '*')
+      .replaceAll(/_\d+/g, '')
+  const sorted = [...cells]
+  for (const [at, cell] of sorted.entries()) {
+    const next = sorted[at + 1]
+    if (next === undefined || !/backward/.test(nameOf(cell)) || !/forward/.test(nameOf(next))) continue
+    if (stem(cell) === stem(next)) sorted.splice(at, 2, next, cell)
+  }
+  return sorted
 }
 
 /** Every stored tensor of the target's recurrent units; `pairs` in the order of the target's cells. */
@@ -133,9 +150,9 @@ function mapBias(
         count === 2 ? 'merged' : 'mapped',
       ),
     ]
-  if (target.form === 'torch') {
-    if (count === 2) return [made(tensor, ({ biases }) => biases[at]!)]
-    if (at === 0) return [made(tensor, (from) => summed(from, rows))]
+  if (target.form === 'torch' || target.biases.length === 2) {
+    if (count === 2) return [made(tensor, ({ biases }) => stored(biases[at]!))]
+    if (at === 0) return [made(tensor, (from) => stored(summed(from, rows)))]
     return [
       made(
         tensor,

@@ -9,7 +9,7 @@ import { unitsOfGraph } from './graph-units.ts'
 import { layerGraph } from './layer-graph.ts'
 import { unitsOfLoops } from './loop-units.ts'
 import { compareNaturally, unitsOfNames } from './named-units.ts'
-import type { Convention, Unit, UnitSet } from './units.ts'
+import type { Convention, UnitSet } from './units.ts'
 
 /** Sorts the stored tensors of a model into units, by its graph, else by their names. Reads no values of kernels. */
 export async function unitsOf(model: Model): Promise<UnitSet> {
@@ -25,12 +25,13 @@ export async function unitsOf(model: Model): Promise<UnitSet> {
   }
   const hasGraph = statesOrder(model, layers)
   const found = hasGraph
-    ? { units: graphUnits(layers, parameters), isOrdered: true }
-    : namedUnits(model, layers, parameters)
+    ? { ...graphUnits(layers, parameters), isOrdered: true }
+    : { ...namedUnits(model, layers, parameters), beginnings: new Set<Tensor>() }
   const inUnits = new Set(found.units.flatMap(({ slots }) => slots.map(({ tensor }) => tensor)))
   for (const tensor of parameters)
     if (!inUnits.has(tensor) && tensor.role === 'constant')
       auxiliary.set(tensor, 'constant of the graph that no layer owns')
+  for (const tensor of found.beginnings) auxiliary.set(tensor, 'value that a loop begins with')
   return { ...found, layers: hasGraph ? layers : [], hasGraph, convention: conventionOf(model, parameters), auxiliary }
 }
 
@@ -52,11 +53,15 @@ function statesOrder(model: Model, layers: readonly Layer[]): boolean {
   return layers.some(({ inputs, weights }) => inputs.length > 0 && weights.length > 0)
 }
 
-function graphUnits(layers: readonly Layer[], tensors: readonly Tensor[]): Unit[] {
-  const units = unitsOfGraph(layerGraph(layers), new Map(tensors.map((tensor) => [tensor.name, tensor])))
+function graphUnits(layers: readonly Layer[], tensors: readonly Tensor[]) {
+  const { units, beginnings } = unitsOfGraph(
+    layerGraph(layers),
+    new Map(tensors.map((tensor) => [tensor.name, tensor])),
+  )
   const owned = new Set(units.flatMap(({ slots }) => slots.map(({ tensor }) => tensor)))
-  const loose = tensors.filter((tensor) => !owned.has(tensor) && tensor.role !== 'constant')
-  return [...units, ...unitsOfLoops(loose)].map((unit, index) => Object.assign(unit, { index }))
+  const loose = tensors.filter((tensor) => !owned.has(tensor) && !beginnings.has(tensor) && tensor.role !== 'constant')
+  const all = [...units, ...unitsOfLoops(loose)].map((unit, index) => Object.assign(unit, { index }))
+  return { units: all, beginnings }
 }
 
 function namedUnits(model: Model, layers: readonly Layer[], tensors: readonly Tensor[]) {

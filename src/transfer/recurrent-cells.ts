@@ -127,7 +127,7 @@ function kernelCells(
         inputs: kernel.tensor.shape[form === 'rows' ? 1 : 0]!,
         kernels: [kernel],
         recurrents: [recurrent],
-        biases: biases[at] ? [biases[at]] : [],
+        biases: kernels.length === 1 ? biases : biases[at] ? [biases[at]] : [],
         lane: 0,
       },
     ]
