@@ -93,7 +93,12 @@ function ending(name: string): string {
 
 function unknownEnding(out: string, target: Model): ToolError {
   const own = ending(target.files[0]!.name)
-  const choices = [...(own === '' ? [] : [`${own} (the target with new values)`]), '.safetensors', '.npz']
+  const choices = [
+    ...(own === '' ? [] : [`${own} (the target with new values)`]),
+    ...(kerasWeights(target) === undefined ? [] : ['.weights.h5']),
+    '.safetensors',
+    '.npz',
+  ]
   return new ToolError(
     'NOT_WRITABLE',
     `${out}: cannot tell what to write from its name: end it in ${choices.join(', ')}`,
