@@ -1,5 +1,4 @@
 import { dependentValues, type Recording } from '../compare/behaviour/recording.ts'
-import { ToolError } from '../errors.ts'
 import type { Observation } from '../execute/observe.ts'
 import type { FragmentRunner } from '../execute/run-fragment.ts'
 import type { ModelInput } from '../formats/format.ts'
@@ -10,6 +9,7 @@ import { withConstants } from '../onnx/with-constants.ts'
 import { wholeProgram } from '../onnx/write-fragment.ts'
 import type { ArrayValue } from '../tensor/array-value.ts'
 import { type InputOptions, type InputReport, pairInputs } from './pair-inputs.ts'
+import { planRecording, type RecordingPlan, refusedBy } from './recording-plan.ts'
 
 /** A model with the place it was read from. */
 export interface OpenedModel {
@@ -47,17 +47,29 @@ export async function runPair(
   const first = withConstants(await readProgram(reference.model), options.replaced)
   const second = await readProgram(candidate.model)
   const { feeds, reports } = await pairInputs(first.graph, second.graph, options)
+  const plan = await planRecording(
+    runner,
+    [
+      { input: reference.input, program: first, feed: feeds[0]!.reference },
+      { input: candidate.input, program: second, feed: feeds[0]!.candidate },
+    ],
+    feeds.length,
+  )
+  if (plan.note) notes.push(plan.note)
+  const used = feeds.slice(0, plan.inputs)
   const own = await record(
     runner,
     reference,
     first,
-    feeds.map((feed) => feed.reference),
+    used.map((feed) => feed.reference),
+    plan,
   )
   const other = await record(
     runner,
     candidate,
     second,
-    feeds.map((feed) => feed.candidate),
+    used.map((feed) => feed.candidate),
+    plan,
   )
   noteUnseen(own, 'reference', notes)
   noteUnseen(other, 'candidate', notes)
@@ -66,7 +78,7 @@ export async function runPair(
     reference: { graph: first.graph, runs: runsOf(own) },
     candidate: { graph: second.graph, runs: runsOf(other) },
     runtime: `onnxruntime ${own.version}`,
-    inputs: reports,
+    inputs: reports.slice(0, (reports.length / feeds.length) * used.length),
     notes,
   }
 }
@@ -76,6 +88,7 @@ async function record(
   { input }: OpenedModel,
   program: OnnxProgram,
   feeds: readonly ReadonlyMap<string, ArrayValue>[],
+  { keeps }: RecordingPlan,
 ): Promise<Observation> {
   const whole = wholeProgram(program)
   const dependent = new Set(
@@ -85,11 +98,11 @@ async function record(
     ),
   )
   try {
-    const wanted = (name: string) => dependent.has(name)
+    const left = new Set(program.graph.nodes.filter((node) => !keeps(node)).flatMap(({ outputs }) => outputs))
+    const wanted = (name: string) => dependent.has(name) && !left.has(name)
     return await runner.observe(program, whole, feeds, { wanted, keep: () => true, sketch: false })
   } catch (error) {
-    const refused = error instanceof ToolError && error.code === 'CANNOT_RUN'
-    throw refused ? new ToolError('CANNOT_RUN', `${input.path}: ${error.message}`, { cause: error }) : error
+    throw refusedBy(input, error)
   }
 }
 
