@@ -3,15 +3,21 @@ import { decodeImage } from '../host/decode-image.ts'
 import { type OpenInput, openInput } from '../host/open-input.ts'
 import { createSha256 } from '../host/sha256.ts'
 import { checkWritable, writeWholeFile } from '../host/write-file.ts'
+import { checkFreeFolder, writeNewFolder } from '../host/write-folder.ts'
 import { renderComparisonPage } from '../report/html/comparison-page.ts'
 import { renderJson } from '../report/json.ts'
+import { printable } from '../report/printable.ts'
 import { renderComparison } from '../report/render-comparison.ts'
 import type { Settings } from '../settings/parse-settings.ts'
-import { compare } from '../tasks/compare.ts'
+import { bisectFaults } from '../tasks/bisect.ts'
+import { compareWithEvidence } from '../tasks/compare.ts'
 import { readSettings } from '../tasks/read-settings.ts'
+import { type Evidence, reproduce } from '../tasks/repro.ts'
+import { verifyRepro } from '../tasks/verify-repro.ts'
 import type { Call, Command, Console } from './command.ts'
 import { ExitCode } from './exit-code.ts'
-import { stageLine } from './progress.ts'
+import { packageVersion } from './package-version.ts'
+import { type StageLine, stageLine } from './progress.ts'
 import { styleFor } from './style.ts'
 
 const DEFAULT_SETTINGS = 'modelwright.yaml'
@@ -44,6 +50,12 @@ export const compareCommand: Command = {
         'expected differences and what outputs stand for (docs/accounted.md); modelwright.yaml of the current folder, where there is one',
     },
     seed: { value: 'N', description: 'seed of the generated inputs (default 1)' },
+    repro: {
+      value: 'DIR',
+      description:
+        'also write the first fault as a folder: a minimal failing ONNX model, its inputs and expected output, and a README',
+    },
+    bisect: { description: 'narrow every faulty region down to the smallest part that still differs' },
     json: { description: 'print the report as JSON (docs/schemas/comparison.schema.json)' },
     html: { value: 'FILE', description: 'also write the report as one self-contained page' },
   },
@@ -85,9 +97,11 @@ async function run(call: Call, console: Console): Promise<ExitCode> {
   const settings = await settingsFor(call.text('config'))
   const seed = parseSeed(call.text('seed'))
   const page = call.text('html')
+  const folder = call.text('repro')
   try {
     if (page !== undefined) await checkWritable(page)
-    const report = await compare(await open(referencePath!), await open(candidatePath!), {
+    if (folder !== undefined) await checkFreeFolder(folder)
+    const evidence = await compareWithEvidence(await open(referencePath!), await open(candidatePath!), {
       inputs: await Promise.all(call.texts('inputs').map(open)),
       candidateInputs: await Promise.all(call.texts('candidate-inputs').map(open)),
       ...(settings ? { settings } : {}),
@@ -96,15 +110,35 @@ async function run(call: Call, console: Console): Promise<ExitCode> {
       decodeImage,
       onStage: progress.stage,
     })
+    if (call.flag('bisect')) progress.stage('bisecting')
+    const report = call.flag('bisect') ? await bisectFaults(evidence) : evidence.report
+    const repro = folder === undefined ? undefined : await reproduceInto(folder, evidence, progress)
     progress.done()
     if (page !== undefined) await writeWholeFile(page, renderComparisonPage(report))
     console.out(
       call.flag('json') ? renderJson(report) : renderComparison(report, styleFor(console.color), console.columns),
     )
+    if (repro !== undefined && !call.flag('quiet')) console.err(`${repro}\n`)
     return { match: ExitCode.clean, mismatch: ExitCode.found, 'not-compared': ExitCode.failed }[report.verdict]
   } finally {
     progress.done()
     await Promise.all(opened.map((input) => input.close()))
+  }
+}
+
+/** Writes the repro and says what it shows; where there is nothing to show, says that and writes nothing. */
+async function reproduceInto(folder: string, evidence: Evidence, progress: StageLine): Promise<string> {
+  progress.stage('making the smallest failing model')
+  try {
+    const repro = await reproduce(evidence, packageVersion())
+    if (repro === undefined) return `${folder}: not written: there is nothing to reproduce, no region differs`
+    await writeNewFolder(folder, repro.files, (written) => verifyRepro(written, repro))
+    return `${folder}: ${printable(repro.summary)}`
+  } catch (error) {
+    // the verdict stands, with or without a small case of it
+    if (error instanceof ToolError && error.code === 'NO_REPRO')
+      return `${folder}: not written: ${printable(error.message)}`
+    throw error
   }
 }
 

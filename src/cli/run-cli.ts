@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs'
 import { ToolError } from '../errors.ts'
 import { type Console, parseCall } from './command.ts'
 import { COMMANDS } from './commands.ts'
 import { ExitCode } from './exit-code.ts'
 import { describeFailure } from './failure.ts'
 import { renderCommandHelp, renderOverview } from './help.ts'
+import { packageVersion } from './package-version.ts'
 
 /**
  * Runs one command line and returns its exit status. Every failure ends here: one that the user can act on as a
@@ -41,10 +41,4 @@ async function dispatch(words: readonly string[], console: Console): Promise<Exi
     return ExitCode.clean
   }
   return command.run(call, call.flag('quiet') ? { ...console, interactive: false } : console)
-}
-
-/** Version of the installed package. */
-export function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
 }

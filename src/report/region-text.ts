@@ -87,3 +87,13 @@ export function proofText({ before, after, proved }: CauseReport): string {
 export function unjudged({ regions }: Pick<Comparison, 'regions'>): RegionReport[] {
   return regions.filter(({ state }) => state === 'not-judged')
 }
+
+/** What is left of a region after bisection: `2 of 7 operators (Mul + Add), from /a to /b`. */
+export function smallestText(smallest: NonNullable<RegionReport['smallest']>): string {
+  const { candidateNodes, from, cut, candidate, spliced } = smallest
+  const starts = cut.map((pair) => pair.candidate).slice(0, 3)
+  const size =
+    candidateNodes.length === from ? `all ${from} operators` : `${candidateNodes.length} of ${from} operators`
+  const tried = spliced === 0 ? '' : `; ${spliced} values of the reference were put in`
+  return `${from === 1 ? 'one operator' : size} (${operatorsOf(candidateNodes)}), from ${starts.join(', ') || 'constants'} to ${candidate}${tried}`
+}

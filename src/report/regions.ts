@@ -50,6 +50,18 @@ export const regionSchema = valuePair.extend({
   ratio: finite.describe('relL2 / floor'),
   accumulated: finite.describe('relative L2 distance at this place when both models run from their inputs'),
   causes: z.array(causeSchema).describe('most likely first'),
+  smallest: z
+    .object({
+      reference: z.string(),
+      candidate: z.string(),
+      cut: z.array(z.object({ reference: z.string(), candidate: z.string() })),
+      referenceNodes: z.array(node),
+      candidateNodes: z.array(node),
+      from: z.number().describe('operators of the candidate in the whole region'),
+      spliced: z.number().describe('times a value of the reference was put into the candidate'),
+    })
+    .optional()
+    .describe('with --bisect: the smallest part of the region that still differs'),
 })
 
 /** A value or node that no pairing rule reached. */

@@ -1,5 +1,14 @@
 import type { Comparison } from './comparison.ts'
-import { causesOf, distanceText, FOUND, faultyRegions, operatorsOf, proofText, unjudged } from './region-text.ts'
+import {
+  causesOf,
+  distanceText,
+  FOUND,
+  faultyRegions,
+  operatorsOf,
+  proofText,
+  smallestText,
+  unjudged,
+} from './region-text.ts'
 import type { CauseReport, RegionReport } from './regions.ts'
 import { formatNumber, formatTimes, pad, plural, type Style, wrap } from './text.ts'
 
@@ -56,6 +65,7 @@ function renderFault(
     ...(region.accumulated === null
       ? []
       : [row('in the run', `relative L2 ${formatNumber(region.accumulated)} with all that happened before`)]),
+    ...(region.smallest ? [row('smallest', smallestText(region.smallest))] : []),
     ...causes.slice(0, MAX_CAUSES).flatMap((cause) => renderCause(cause, row, style)),
     ...(causes.length === 0 ? [row('cause', 'not found')] : []),
   ].join('\n')
@@ -88,7 +98,7 @@ const LOWEST = -8
 export function renderDrift({ regions }: Comparison, style: Style, columns: number): string {
   const measured = regions.filter(({ relL2 }) => relL2 !== null)
   if (measured.length === 0) return ''
-  const width = Math.max(8, Math.min(regions.length, columns - 16))
+  const width = Math.max(1, Math.min(regions.length, columns - 16))
   const line = (of: (region: RegionReport) => number | null, isBad: (region: RegionReport) => boolean) =>
     bins(regions, width)
       .map((bin) => {

@@ -1,5 +1,14 @@
 import type { Comparison } from '../comparison.ts'
-import { causesOf, distanceText, FOUND, faultyRegions, operatorsOf, proofText, unjudged } from '../region-text.ts'
+import {
+  causesOf,
+  distanceText,
+  FOUND,
+  faultyRegions,
+  operatorsOf,
+  proofText,
+  smallestText,
+  unjudged,
+} from '../region-text.ts'
 import type { CauseReport, RegionReport } from '../regions.ts'
 import { formatNumber, formatTimes, plural } from '../text.ts'
 import { driftChart } from './drift-chart.ts'
@@ -38,6 +47,7 @@ function faultCard(region: RegionReport, causes: readonly CauseReport[], at: num
       : [
           ['whole run', `relative L2 ${number(region.accumulated)}, with all that happened before`] as [string, string],
         ]),
+    ...(region.smallest ? [['smallest', escapeHtml(smallestText(region.smallest))] as [string, string]] : []),
     ['starts at', cut.length === 0 ? 'constants' : cut.map((pair) => code(pair.reference)).join(', ')],
     [
       'paired',
