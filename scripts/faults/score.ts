@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -9,9 +10,13 @@ import { renderTable } from './scoring/table.ts'
 import { rowsOf } from './scoring/tally.ts'
 
 /**
- * Compares every pair of a corpus and scores the answers against the truth.
+ * Compares every pair of a corpus and scores the answers against the truth. Fails when a comparison breaks.
  *
- *     npx tsx scripts/faults/score.ts FOLDER [--only WORD] [--processes N] [--failures] [--json FILE] [--markdown]
+ *     npm run faults -- [FOLDER] [--only WORD]... [--processes N] [--failures] [--json FILE] [--markdown]
+ *
+ * FOLDER is `.faults` unless given; it is made when it is not there, by the interpreter that MODELWRIGHT_PYTHON names
+ * (default python3), with `--architectures` and `--faults` handed on. A folder laid out like a corpus, such as labelled
+ * pairs from elsewhere, is scored as well.
  */
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -21,14 +26,13 @@ const { values: options, positionals } = parseArgs({
     failures: { type: 'boolean', default: false },
     json: { type: 'string' },
     markdown: { type: 'boolean', default: false },
+    architectures: { type: 'string' },
+    faults: { type: 'string' },
   },
 })
 
 const folder = positionals[0] ?? '.faults'
-if (!existsSync(join(folder, 'index.json'))) {
-  console.error(`${folder}: no index.json there. Make a corpus: python scripts/faults/make_corpus.py --out ${folder}`)
-  process.exit(2)
-}
+if (!existsSync(join(folder, 'index.json'))) makeCorpus()
 
 const json = <T>(path: string) => JSON.parse(readFileSync(join(folder, path), 'utf8')) as T
 const truths = new Map<string, Truth>()
@@ -52,6 +56,24 @@ console.log(`\n${chosen.length} pairs in ${Math.round((Date.now() - started) / 1
 if (options.failures) for (const pair of scored.filter(isFailure)) console.log(failureLine(pair))
 if (options.json !== undefined) writeFileSync(options.json, JSON.stringify(records(), null, 1))
 if (options.markdown) writeFileSync(join(import.meta.dirname, '../../docs/faults.md'), resultsPage(scored))
+
+process.exitCode = scored.some(({ error }) => error) ? 1 : 0
+
+function makeCorpus(): void {
+  const python = process.env.MODELWRIGHT_PYTHON ?? 'python3'
+  const parts = (['architectures', 'faults'] as const).flatMap((name) =>
+    options[name] === undefined ? [] : [`--${name}`, options[name]],
+  )
+  const { status } = spawnSync(python, [join(import.meta.dirname, 'make_corpus.py'), '--out', folder, ...parts], {
+    stdio: 'inherit',
+  })
+  if (status === 0) return
+  console.error(
+    `${folder}: no corpus there, and ${python} made none. It needs torch, onnx, onnxruntime, tensorflow and tf2onnx: ` +
+      'bash scripts/fixtures/setup.sh VENV, then MODELWRIGHT_PYTHON=VENV/bin/python npm run faults',
+  )
+  process.exit(2)
+}
 
 /** Whether a pair bears every word of `--only`: its id, architecture, variant, half, class of fault or change. */
 function wanted(pair: Pair, truth: Truth): boolean {
