@@ -112,12 +112,13 @@ function arithmeticPlace(
   if (op === 'Max' || op === 'Min') return plain('bound', 'clip-range', ['activation-type'])
   if (isInsideActivation(side, node))
     return plain('constant of an activation', 'activation-type', ['activation-parameter', 'constant-value'])
+  if (op === 'Add' && isTokenTable(value) && !feeds(side, node, 'Softmax'))
+    return trained('position embedding', 'position-embedding', { kind: 'table' })
   if ((sum || product) && reachesInput(side, node))
     return plain(sum ? 'mean of the input' : 'scale of the input', 'input-normalisation', ['constant-value'])
   if (sum) {
     if (feeds(side, node, 'Softmax') && side.nodes.some(({ op: each }) => each === 'Softmax'))
       return plain('mask', 'attention-mask')
-    if (isTokenTable(value)) return trained('position embedding', 'position-embedding', { kind: 'table' })
     const source = before(side, node)
     const behindWeight =
       source !== undefined && (DENSE.test(source.op) || CONV.test(source.op) || source.op === 'ConvTranspose')

@@ -34,6 +34,8 @@ export async function explainRegion(faulty: FaultyRegion, hints: readonly Hint[]
     return fallback(hints, error instanceof Error ? error.message : String(error))
   }
   const { context } = laboratory
+  if (Math.max(...context.before) <= faulty.tolerance)
+    return fallback(hints, 'run alone, the region computes the same as the reference')
   const all: Outcome[] = []
   for (const stage of STAGES) {
     const rows = CATALOGUE.filter((row) => row.stage === stage && (row.applies?.(context) ?? true))

@@ -69,7 +69,9 @@ export const statedAttributes = defineHypothesis({
 })
 
 function attributeTrials(context: RegionContext, mine: Node, theirs: Node): Trial[] {
-  const differing = differingAttributes(mine, theirs)
+  // pads follow from the others
+  const order = (name: string) => ['pads', 'strides', 'dilations'].indexOf(name)
+  const differing = differingAttributes(mine, theirs).sort((a, b) => order(b) - order(a))
   const trials = differing.flatMap((name): Trial[] => {
     const value = mine.attributes[name]
     const axes = Array.isArray(theirs.attributes[name]) ? theirs.attributes[name].length : undefined

@@ -185,7 +185,8 @@ function orderTrials({ reference }: RegionContext, value: string): Trial[] {
         {
           label,
           also: [label === 'channel-order' ? 'weight-permuted' : 'channel-order', 'concat-order'],
-          prior: reference.producer.get(value) ? 0.91 : 0.92,
+          // numbers in a row are usually the result of flattening
+          prior: shape.length === 2 ? 0.85 : reference.producer.get(value) ? 0.91 : 0.92,
           detail: `axis ${axis} of "${value}" runs ${what} in the candidate`,
           fix:
             label === 'input-channel-order'
