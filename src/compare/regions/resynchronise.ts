@@ -35,8 +35,11 @@ const MAX_DEPTH = 12
 /** Distances that are measured to rank them, of values that are not smaller than this. */
 const MAX_MEASURED = 100
 const MIN_SIZE = 2
-/** What an operator further on costs, beside the distance. */
-const STEP = 0.03
+/** Operators that may be skipped as added ones. */
+const MAX_SKIPPED = 4
+/** What ten times the distance costs, and what an operator further on. */
+const NEARNESS = 0.15
+const STEP = 0.04
 /** Both run from their inputs: rounding has grown, a small fault is everywhere. Only candidates for pairs. */
 const NEAR = 1e-3
 /** What is made of the same values by other operators, in float32. */
@@ -90,7 +93,8 @@ export async function resynchronise(
     const open = new Set(leftover(next, new Set(found.partners.keys())).unexplained)
     // operators that are skipped or supplied count when what takes them agrees
     const end = attempt.kind === 'supply' ? [pair.candidate] : resultsOf(side, force.candidate)
-    const restored = !end.some((name) => open.has(name))
+    const gained = [...found.pairs.keys()].some((name) => name !== pair.reference && !pairing.pairs.has(name))
+    const restored = !end.some((name) => open.has(name)) && (gained || end.length === 0)
     return { attempt, pair, force, side: next, pairing: found, open: open.size, restored }
   }
 
@@ -261,7 +265,7 @@ function farAttempts(search: Search, other: string): Attempt[] {
       const anchored = nodes.get(anchors.get(user.name)?.referenceNode ?? '')
       const source = anchored?.inputs[0]
       if (user.inputs[0] !== name || source === undefined || !open.has(source)) continue
-      found.push({ attempt: plainAttempt(search, source, name), cost: 0.9 + depth * STEP })
+      found.push({ attempt: plainAttempt(search, source, name), cost: 0.8 + depth * STEP })
     }
   }
   const sources = (candidate.producer.get(other)?.inputs ?? []).flatMap((input) => partners.get(input) ?? [])
@@ -269,21 +273,19 @@ function farAttempts(search: Search, other: string): Attempt[] {
   let measured = 0
   for (const [depth, name] of chain) {
     const size = candidate.numbers(name, 0).length
-    for (const [, own] of theirs) {
+    for (const [ownDepth, own] of theirs) {
       if (reference.numbers(own, 0).length !== size || size < MIN_SIZE || measured++ > MAX_MEASURED) continue
       // nothing follows an output that could show whether it is the right one
       if (candidate.outputs.has(name) && outputOf(search, name) !== own) continue
       const gap = nearestUnder(reference, candidate, pairs, own, name)?.distance.relL2
+      if (gap === undefined) continue
       const sameOp = reference.producer.get(own)?.op === candidate.producer.get(name)?.op
-      if (gap !== undefined)
-        found.push({
-          attempt: plainAttempt(search, own, name),
-          cost: Math.min(gap, 2) + depth * STEP + (sameOp ? 0 : 0.02),
-        })
+      const cost = NEARNESS * Math.log10(Math.min(gap, 2) / EQUAL) + (depth + ownDepth / 2) * STEP + (sameOp ? 0 : 0.02)
+      found.push({ attempt: plainAttempt(search, own, name), cost })
     }
   }
   const from = (candidate.producer.get(other)?.inputs ?? []).find((input) => partners.has(input))
-  for (const [depth, end] of from === undefined ? [] : chain) {
+  for (const [depth, end] of from === undefined ? [] : chain.filter(([steps]) => steps < MAX_SKIPPED)) {
     const source = partners.get(from!)!
     if (candidate.numbers(end, 0).length !== reference.numbers(source, 0).length) continue
     found.push({ attempt: skipAttempt(search, { source, from: from!, end }), cost: 0.3 + depth * STEP })
