@@ -44,7 +44,11 @@ def candidates(model, module, architecture: Architecture, feed, rng, report):
         ("optimised", "ort-basic", lambda: Made(variants.optimised(model, "ort-basic"), None, {"how": "ort-basic"})),
         ("optimised", "ort-extended-renamed", lambda: renamed(variants.optimised(model, "ort-extended"), False)),
         ("optimised", "exporter-folded", lambda: Made(exported(fold=True), None, {"exporter": "torchscript"})),
-        ("optimised", "bn-folded-fp16-weights", lambda: Made(variants.half_weights(variants.bn_folded(model)), None, folded)),
+        (
+            "optimised",
+            "bn-folded-fp16-weights",
+            lambda: Made(variants.half_weights(variants.bn_folded(model)), None, folded),
+        ),
         ("reimplemented", "primitive", lambda: lowered(0)),
         ("reimplemented", "tensorflow", lambda: lowered(1)),
         ("reimplemented", "channels-last-fp16-weights", lambda: lowered(2, rounded=True)),

@@ -14,7 +14,7 @@ NAMES = ("num", "blob", "tf")
 
 @dataclass(frozen=True)
 class Made:
-    """A candidate graph: names known by construction (None: found by value), the layout of its input, words about it."""
+    """A candidate graph: names known by construction (None: found by value), layout of its input, words about it."""
 
     model: onnx.ModelProto
     names: dict | None

@@ -1,5 +1,6 @@
 """Which pairs are made of one architecture, and how a pair is written to disk."""
 
+import itertools
 import json
 import zlib
 from pathlib import Path
@@ -15,8 +16,9 @@ from running import record, relative
 from training import export, pictures, trained
 from truth import VISIBLE, Counterparts, channels_first, output_differences, place_of
 
+
 class Corpus:
-    """Writes pairs under one folder and keeps the index. `report` receives one line for everything left out, and why."""
+    """Writes pairs under one folder and keeps the index. `report` gets one line for all that is left out, and why."""
 
     def __init__(self, folder, report):
         self.folder, self.report, self.index, self.used = Path(folder), report, [], {}
@@ -49,7 +51,7 @@ class Corpus:
                     self.add_fault(architecture, reference, feed, parts, twin, made, variant)
 
     def made(self, variant, model, feed, rng, turn):
-        """The faulted graph `model` in one variant; None, with a line in the report, where it cannot be written that way."""
+        """The faulted graph `model` in one variant; None, with a line in the report, where it cannot be written so."""
         try:
             return make_variant(variant, model, feed, rng, turn)
         except Exception as error:  # whatever a converter refuses: this pair is not made
@@ -84,7 +86,9 @@ class Corpus:
             "subtle": place.subtle,
             **place.fields,
             "outputsDiffer": differ(outputs),
-            "further": [{**cause_fields(each, how), "subtle": where.subtle, **where.fields} for each, how, where in places[1:]],
+            "further": [
+                {**cause_fields(each, how), "subtle": where.subtle, **where.fields} for each, how, where in places[1:]
+            ],
         }
         truth["measured"] = {**truth["measured"], "outputs": outputs}
         self.write(architecture, feed, candidate, made, truth)
@@ -120,7 +124,13 @@ class Corpus:
         entry = {
             "reference": f"references/{architecture.id}/reference.onnx",
             "candidate": f"pairs/{name}/candidate.onnx",
-            "inputs": [{"reference": architecture.input, "candidate": candidate.graph.input, "file": f"references/{architecture.id}/input.npy"}],
+            "inputs": [
+                {
+                    "reference": architecture.input,
+                    "candidate": candidate.graph.input,
+                    "file": f"references/{architecture.id}/input.npy",
+                }
+            ],
         }
         if made.channels_last:
             np.save(home / "candidate_input.npy", turned(feed, made))
@@ -161,8 +171,14 @@ def turned(feed, made):
 
 def choose(architecture, reference, feed, wanted, rng, used):
     """The plantings of one architecture: seven in ten of its own half, classes used least so far first."""
-    own = sorted((fault for fault in FAULTS if fault.half == architecture.half), key=lambda fault: (used.get(fault.id, 0), rng.random()))
-    other = sorted((fault for fault in FAULTS if fault.half != architecture.half), key=lambda fault: (used.get(fault.id, 0), rng.random()))
+    own = sorted(
+        (fault for fault in FAULTS if fault.half == architecture.half),
+        key=lambda fault: (used.get(fault.id, 0), rng.random()),
+    )
+    other = sorted(
+        (fault for fault in FAULTS if fault.half != architecture.half),
+        key=lambda fault: (used.get(fault.id, 0), rng.random()),
+    )
     count = round(wanted * 0.7)
     for faults, limit in ((own, count), (other, wanted - count)):
         taken = 0
@@ -194,7 +210,9 @@ def seeded(fault, turn=0):
 
 
 def is_visible(reference, planting, alone):
-    if planting.origin not in reference.values or not all(np.isfinite(v).all() for v in alone.values.values() if v.dtype.kind == "f"):
+    if planting.origin not in reference.values or not all(
+        np.isfinite(v).all() for v in alone.values.values() if v.dtype.kind == "f"
+    ):
         return False
     moved = [relative(alone.values[name], reference.values[name]) for name in reference.outputs]
     return max(moved) > VISIBLE / 4
@@ -208,10 +226,13 @@ def groups_of(plantings, rng):
 
 
 def together(chosen, graph, feed):
-    """Several faults planted in one graph: its recording, and per fault what it does alone. None where they disturb each other."""
+    """Several faults planted in one graph: its recording, and per fault what it does alone.
+
+    None where they stand closer than five values, or disturb each other.
+    """
     order = graph.activations()
     chosen = sorted(chosen, key=lambda item: order.index(item[1].origin))
-    for (_, before, _), (_, after, _) in zip(chosen, chosen[1:], strict=False):
+    for (_, before, _), (_, after, _) in itertools.pairwise(chosen):
         if order.index(after.origin) - order.index(before.origin) < 5:
             return None
     current, parts = graph, []

@@ -1,4 +1,4 @@
-"""The classes of faults: one row each, with the cause that a comparison should name and the half of the split it belongs to."""
+"""The classes of faults: one row each, named after the cause that a comparison should find, and its half."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from planters import activation, geometry, normalisation, numeric, structure, we
 
 @dataclass(frozen=True)
 class Fault:
-    """`plant(graph, rng)` offers plantings, likeliest to be seen first; `id` is a label of src/compare/vocabulary.ts."""
+    """`plant(graph, rng)` offers plantings in a seeded order; `id` is a label of src/compare/vocabulary.ts."""
 
     id: str
     plant: Callable

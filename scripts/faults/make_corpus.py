@@ -30,7 +30,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", required=True, help="folder to write, which must not exist")
     parser.add_argument("--architectures", default=str(len(ARCHITECTURES)), help="how many, or their names with commas")
-    parser.add_argument("--faults", type=int, default=10, help="classes of faults per architecture; each in four variants")
+    parser.add_argument(
+        "--faults", type=int, default=10, help="classes of faults per architecture; each in four variants"
+    )
     options = parser.parse_args()
     out = Path(options.out)
     if out.exists():

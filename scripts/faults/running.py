@@ -46,7 +46,9 @@ def record(model, feed):
     observed.CopyFrom(graph.model)
     known = set(graph.outputs)
     observed.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in names if name not in known)
-    session = onnxruntime.InferenceSession(observed.SerializeToString(), session_options(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        observed.SerializeToString(), session_options(), providers=["CPUExecutionProvider"]
+    )
     values = session.run(names, {graph.input: feed})
     return Recording(graph, dict(zip(names, values, strict=True)))
 

@@ -13,7 +13,7 @@ CLASSES = 10
 
 
 def pictures(count, seed):
-    """Coloured gratings with a blob: float32 [count, 3, 32, 32] roughly in 0..1, their classes, and a map of 3 labels."""
+    """Coloured gratings with a blob: float32 [count, 3, 32, 32] in about 0..1, their classes, and maps of 3 labels."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, CLASSES, count)
     y, x = np.meshgrid(np.arange(SIZE) / SIZE, np.arange(SIZE) / SIZE, indexing="ij")
@@ -32,21 +32,23 @@ def pictures(count, seed):
 
 
 def loss_of(output, labels, regions, is_probability):
-    """Cross-entropy of classes or of a map; for lists of boxes the distance to a box and classes that follow the label."""
+    """Cross-entropy of classes or of a map; for boxes the distance to a size, and classes that follow the label."""
     if output.dim() == 4:
         step = regions.shape[1] // output.shape[2]
         return functional.cross_entropy(output, regions[:, ::step, ::step])
     if output.dim() == 3:
         wanted = functional.one_hot(labels % 5, 5).float()[:, None].expand(-1, output.shape[1], -1)
         box = (8 + 2 * labels.float())[:, None, None].expand(-1, output.shape[1], 2)
-        return functional.binary_cross_entropy(output[..., 4:], wanted) + 1e-3 * functional.mse_loss(output[..., 2:4], box)
+        return functional.binary_cross_entropy(output[..., 4:], wanted) + 1e-3 * functional.mse_loss(
+            output[..., 2:4], box
+        )
     if is_probability:
         return functional.nll_loss(torch.log(output + 1e-6), labels)
     return functional.cross_entropy(output, labels)
 
 
 def trained(architecture, seed=1, steps=160):
-    """The module of `architecture` after `steps` of Adam: every weight, bias and statistic has moved from its initial value."""
+    """The module of `architecture` after `steps` of Adam: every weight and statistic has left its initial value."""
     torch.manual_seed(seed)
     model = architecture.build().train()
     images, labels, regions = (torch.tensor(values) for values in pictures(steps * 16, seed + 100))
@@ -70,8 +72,12 @@ def export(model, architecture, path, opset=None, fold=False, dynamo=False):
     quiet = io.StringIO()
     with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
         if dynamo:
-            torch.onnx.export(model, example, path, dynamo=True, opset_version=opset or 18, external_data=False, **names)
+            torch.onnx.export(
+                model, example, path, dynamo=True, opset_version=opset or 18, external_data=False, **names
+            )
         else:
             mode = torch.onnx.TrainingMode.EVAL if fold else torch.onnx.TrainingMode.PRESERVE
-            torch.onnx.export(model, example, path, dynamo=False, opset_version=opset or architecture.opset, training=mode, **names)
+            torch.onnx.export(
+                model, example, path, dynamo=False, opset_version=opset or architecture.opset, training=mode, **names
+            )
     return onnx.load(path)

@@ -1,4 +1,4 @@
-"""What is true of a pair, found by running reference, faulted twin and candidate: where they part first, and what counts as right."""
+"""What is true of a pair, found by running reference, faulted twin and candidate: where they part, what is right."""
 
 import itertools
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Counterparts:
     def of(self, name, value, healthy=None):
         """Names in the candidate, in the closest layout that any has: in place, axes moved, or some other order.
 
-        @param healthy the reference's value: where a fault is smaller than SAME, what equals this rather than `value` is not meant
+        @param healthy the reference's value: where a fault is smaller than SAME, what equals this is not meant
         """
         if self.names is not None:
             found = self.names.get(name)
@@ -49,7 +49,9 @@ class Counterparts:
             return []
         flat = np.sort(value.astype(np.float64).reshape(-1))
         size = np.linalg.norm(flat) or 1.0
-        equal = [other for other, values in self.by_size.get(flat.size, []) if np.linalg.norm(values - flat) <= SAME * size]
+        equal = [
+            other for other, values in self.by_size.get(flat.size, []) if np.linalg.norm(values - flat) <= SAME * size
+        ]
         if healthy is not None and healthy.shape == value.shape:
             sound = np.sort(healthy.astype(np.float64).reshape(-1))
             equal = [other for other in equal if self.is_nearer(other, flat, sound)]
@@ -114,10 +116,17 @@ def place_of(reference, planting, alone, twin, counterparts):
     if first is None:
         return None
     same_place = [name for name in planting.same_place if name in reference.values]
-    same_place += [seen for name in same_place if not partners(name) for seen in seen_behind(reference.graph, name, partners)]
+    same_place += [
+        seen for name in same_place if not partners(name) for seen in seen_behind(reference.graph, name, partners)
+    ]
     place = list(dict.fromkeys([first, planting.origin, *same_place, *hidden]))
     candidates = [partner for name in place for partner in partners(name)]
-    candidates += [partner for name in planting.added if name in twin.values for partner in counterparts.of(name, twin.values[name])]
+    candidates += [
+        partner
+        for name in planting.added
+        if name in twin.values
+        for partner in counterparts.of(name, twin.values[name])
+    ]
     near = neighbours(reference.graph, planting.origin, first, place)
     near_candidates = [partner for name in near for partner in partners(name)]
     counterpart = partners(first)[-1]
@@ -184,7 +193,9 @@ def descendants(graph, name):
 def neighbours(graph, origin, first, place):
     """Activations one operator away: what the origin reads, and what reads the first difference."""
     before = [name for name in graph.producer(origin).input if graph.is_activation(name)]
-    after = [output for name in (origin, first) for reader in graph.consumers(name) for output in reader.output if output]
+    after = [
+        output for name in (origin, first) for reader in graph.consumers(name) for output in reader.output if output
+    ]
     return sorted({*before, *after} - set(place))
 
 

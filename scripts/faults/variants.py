@@ -84,7 +84,11 @@ def bn_folded(model):
     graph = Graph(model)
     for node in graph.of("BatchNormalization"):
         above = graph.producer(node.input[0])
-        if above is None or above.op_type not in ("Conv", "ConvTranspose") or graph.only_consumer(above.output[0]) is None:
+        if (
+            above is None
+            or above.op_type not in ("Conv", "ConvTranspose")
+            or graph.only_consumer(above.output[0]) is None
+        ):
             continue
         gamma, beta, mean, variance = (graph.weight(node, i).astype(np.float64) for i in (1, 2, 3, 4))
         scale = gamma / np.sqrt(variance + graph.attribute(node, "epsilon", 1e-5))

@@ -50,7 +50,11 @@ class Yolo(nn.Module):
         super().__init__()
         self.stem, self.down1 = ConvNorm(3, 10, 3, 2, act=nn.SiLU), ConvNorm(10, 16, 3, 2, act=nn.SiLU)
         self.c1, self.down2, self.c2 = Csp(16), ConvNorm(16, 20, 3, 2, act=nn.SiLU), Csp(20)
-        self.spp1, self.pool, self.spp2 = ConvNorm(20, 10, 1, act=nn.SiLU), nn.MaxPool2d(5, 1, 2), ConvNorm(30, 20, 1, act=nn.SiLU)
+        self.spp1, self.pool, self.spp2 = (
+            ConvNorm(20, 10, 1, act=nn.SiLU),
+            nn.MaxPool2d(5, 1, 2),
+            ConvNorm(30, 20, 1, act=nn.SiLU),
+        )
         self.up, self.lateral = nn.Upsample(scale_factor=2, mode="nearest"), ConvNorm(36, 16, 3, act=nn.SiLU)
         self.heads = nn.ModuleList([nn.Conv2d(16, 4 + self.classes, 1), nn.Conv2d(20, 4 + self.classes, 1)])
         for level, side in enumerate((8, 4)):

@@ -1,4 +1,4 @@
-"""Re-implementations: the reference's computation written down anew in torch or TensorFlow and exported by their tools."""
+"""Re-implementations: the reference's computation written anew in torch or TensorFlow, exported by their tools."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,10 @@ class Style:
 
 STYLES = (
     Style("primitive", " ".join(PrimitiveOps.__doc__.split())),
-    Style("tensorflow", "TensorFlow code with channels last through tf2onnx: 1x1 convolutions as MatMul, explicit Pad, folded normalisation"),
+    Style(
+        "tensorflow",
+        "TensorFlow code, channels last, through tf2onnx: 1x1 convolutions as MatMul, explicit Pad, folded scales",
+    ),
     Style("channels-last", " ".join(ChannelsLastOps.__doc__.split())),
 )
 

@@ -31,7 +31,9 @@ def source_of(model, feed):
         observed = onnx.ModelProto()
         observed.CopyFrom(graph.model)
         observed.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
-        session = onnxruntime.InferenceSession(observed.SerializeToString(), session_options(), providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            observed.SerializeToString(), session_options(), providers=["CPUExecutionProvider"]
+        )
         constants.update(zip(names, session.run(names, {graph.input: feed}), strict=True))
     nodes = [node for node in graph.nodes if any(name in alive for name in node.output)]
     sizes = {name: list(value.shape[2:]) for name, value in record(model, feed).values.items() if value.ndim == 4}
@@ -52,7 +54,9 @@ def resize_matrix(node, before, after):
         [onnx.numpy_helper.from_array(np.array([before, 1, after, 1], np.int64), "sizes")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), session_options(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), session_options(), providers=["CPUExecutionProvider"]
+    )
     units = np.eye(before, dtype=np.float32).reshape(before, 1, before, 1)
     return session.run(None, {"x": units})[0][:, 0, :, 0].T.copy()
 

@@ -57,11 +57,16 @@ class TensorFlowOps:
 
     def Conv(self, node, x, weight, bias=None):
         picture, groups = self.padded(node, x.picture()), self.attribute(node, "group", 1)
-        stride, dilation = list(self.attribute(node, "strides", [1, 1])), list(self.attribute(node, "dilations", [1, 1]))
+        stride, dilation = (
+            list(self.attribute(node, "strides", [1, 1])),
+            list(self.attribute(node, "dilations", [1, 1])),
+        )
         kernel = weight.transpose(2, 3, 1, 0)
         channels = picture.shape[-1]
         if groups == channels and weight.shape[0] == channels and stride[0] == stride[1]:
-            y = tf.nn.depthwise_conv2d(picture, kernel.transpose(0, 1, 3, 2), [1, *stride, 1], "VALID", dilations=dilation)
+            y = tf.nn.depthwise_conv2d(
+                picture, kernel.transpose(0, 1, 3, 2), [1, *stride, 1], "VALID", dilations=dilation
+            )
         elif groups > 1:
             parts = zip(tf.split(picture, groups, -1), np.split(kernel, groups, -1), strict=True)
             y = tf.concat([tf.nn.conv2d(part, k, stride, "VALID", dilations=dilation) for part, k in parts], -1)
@@ -92,7 +97,9 @@ class TensorFlowOps:
 
     def LayerNormalization(self, node, x, gamma, beta):
         mean, variance = tf.nn.moments(x.plain(), [-1], keepdims=True)
-        return Tensor(tf.nn.batch_normalization(x.plain(), mean, variance, beta, gamma, self.attribute(node, "epsilon", 1e-5)))
+        return Tensor(
+            tf.nn.batch_normalization(x.plain(), mean, variance, beta, gamma, self.attribute(node, "epsilon", 1e-5))
+        )
 
     def LpNormalization(self, node, x):
         return Tensor(x.plain() / tf.sqrt(tf.reduce_sum(tf.square(x.plain()), -1, keepdims=True)))
@@ -164,11 +171,18 @@ class TensorFlowOps:
         return last(tf.reduce_max(x.picture(), [1, 2], keepdims=True))
 
     def Resize(self, node, x, *_):
-        mode, rule = self.attribute(node, "mode", b"nearest"), self.attribute(node, "coordinate_transformation_mode", b"half_pixel")
+        mode, rule = (
+            self.attribute(node, "mode", b"nearest"),
+            self.attribute(node, "coordinate_transformation_mode", b"half_pixel"),
+        )
         sizes, picture = self.source.sizes[node.output[0]], x.picture()
         if mode == b"linear" and rule in (b"half_pixel", b"pytorch_half_pixel", b"align_corners"):
             corners = rule == b"align_corners"
-            return last(tf.raw_ops.ResizeBilinear(images=picture, size=sizes, align_corners=corners, half_pixel_centers=not corners))
+            return last(
+                tf.raw_ops.ResizeBilinear(
+                    images=picture, size=sizes, align_corners=corners, half_pixel_centers=not corners
+                )
+            )
         if mode == b"nearest" and rule == b"asymmetric":
             return last(tf.raw_ops.ResizeNearestNeighbor(images=picture, size=sizes))
         rows, columns = (resize_matrix(node, picture.shape[1 + i], sizes[i]) for i in (0, 1))
@@ -224,7 +238,11 @@ class TensorFlowOps:
         return Tensor(tf.reduce_mean(x.plain(), axes, keepdims=keep))
 
     def ReduceMax(self, node, x):
-        return Tensor(tf.reduce_max(x.plain(), list(self.attribute(node, "axes")), keepdims=bool(self.attribute(node, "keepdims", 1))))
+        return Tensor(
+            tf.reduce_max(
+                x.plain(), list(self.attribute(node, "axes")), keepdims=bool(self.attribute(node, "keepdims", 1))
+            )
+        )
 
     def both(self, a, b, function):
         """Elementwise on two values: with channels last where one of them stands so."""
@@ -274,5 +292,7 @@ def lower(source, feed):
 
     n, c, h, w = feed.shape
     signature = [tf.TensorSpec([n, h, w, c], tf.float32, name=source.graph.input)]
-    model, _ = tf2onnx.convert.from_function(tf.function(function, autograph=False), input_signature=signature, opset=17)
+    model, _ = tf2onnx.convert.from_function(
+        tf.function(function, autograph=False), input_signature=signature, opset=17
+    )
     return model

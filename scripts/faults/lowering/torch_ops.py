@@ -23,7 +23,7 @@ class PlainOps:
 
     # convolutions and dense layers
     def padded(self, node, x, value=0.0):
-        """The picture with its padding in place where it is not the same on both sides; what is left for the operator."""
+        """The picture, padded where that is not the same on both sides; what is left for the operator."""
         (top, bottom), (left, right) = pads_of(self.source.graph, node)
         if top == bottom and left == right:
             return x, (top, left)
@@ -31,7 +31,10 @@ class PlainOps:
 
     def Conv(self, node, x, weight, bias=None):
         x, pads = self.padded(node, x)
-        stride, dilation = tuple(self.attribute(node, "strides", [1, 1])), tuple(self.attribute(node, "dilations", [1, 1]))
+        stride, dilation = (
+            tuple(self.attribute(node, "strides", [1, 1])),
+            tuple(self.attribute(node, "dilations", [1, 1])),
+        )
         return self.convolve(x, weight, bias, stride, pads, dilation, self.attribute(node, "group", 1))
 
     def convolve(self, x, weight, bias, stride, pads, dilation, groups):
@@ -57,7 +60,9 @@ class PlainOps:
         return x * self.parameter(scale.reshape(shape)) + self.parameter((beta - mean * scale).reshape(shape))
 
     def LayerNormalization(self, node, x, gamma, beta):
-        return F.layer_norm(x, gamma.shape, self.parameter(gamma), self.parameter(beta), self.attribute(node, "epsilon", 1e-5))
+        return F.layer_norm(
+            x, gamma.shape, self.parameter(gamma), self.parameter(beta), self.attribute(node, "epsilon", 1e-5)
+        )
 
     def LpNormalization(self, node, x):
         return x / x.pow(2).sum(-1, keepdim=True).sqrt()
@@ -122,7 +127,10 @@ class PlainOps:
 
     def Resize(self, node, x, *_):
         graph = self.source.graph
-        mode, rule = graph.attribute(node, "mode", b"nearest"), graph.attribute(node, "coordinate_transformation_mode", b"half_pixel")
+        mode, rule = (
+            graph.attribute(node, "mode", b"nearest"),
+            graph.attribute(node, "coordinate_transformation_mode", b"half_pixel"),
+        )
         sizes = self.source.sizes[node.output[0]]
         native = {
             (b"linear", b"half_pixel"): {"mode": "bilinear"},
@@ -250,7 +258,7 @@ class LstmStep:
 
 
 class GruStep:
-    """One step of a GRU whose reset gate acts behind the product (torch's and cuDNN's rule); gates update, reset, hidden."""
+    """One step of a GRU whose reset gate acts behind the product (torch's rule); gates update, reset, hidden."""
 
     @staticmethod
     def weights(weight, recurrence, bias):

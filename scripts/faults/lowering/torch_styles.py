@@ -13,7 +13,7 @@ from lowering.torch_ops import PlainOps
 
 
 class PrimitiveOps(PlainOps):
-    """Primitive operators: normalisation, softmax and activations written out, grouped convolutions split, biases separate."""
+    """Primitive operators: normalisation, softmax and activations written out, groups split, biases separate."""
 
     def convolve(self, x, weight, bias, stride, pads, dilation, groups):
         if 1 < groups <= 4:
@@ -27,13 +27,17 @@ class PrimitiveOps(PlainOps):
     def BatchNormalization(self, node, x, gamma, beta, mean, variance):
         shape = (-1, *([1] * (x.dim() - 2)))
         deviation = np.sqrt(variance + self.attribute(node, "epsilon", 1e-5))
-        mean, deviation, gamma, beta = (self.parameter(array.reshape(shape)) for array in (mean, deviation, gamma, beta))
+        mean, deviation, gamma, beta = (
+            self.parameter(array.reshape(shape)) for array in (mean, deviation, gamma, beta)
+        )
         return (x - mean) / deviation * gamma + beta
 
     def LayerNormalization(self, node, x, gamma, beta):
         centred = x - x.mean(-1, keepdim=True)
         variance = (centred * centred).mean(-1, keepdim=True)
-        return centred / torch.sqrt(variance + self.attribute(node, "epsilon", 1e-5)) * self.parameter(gamma) + self.parameter(beta)
+        return centred / torch.sqrt(variance + self.attribute(node, "epsilon", 1e-5)) * self.parameter(
+            gamma
+        ) + self.parameter(beta)
 
     def Softmax(self, node, x):
         axis = self.attribute(node, "axis", -1)
@@ -57,7 +61,7 @@ class PrimitiveOps(PlainOps):
 
 
 class ChannelsLastOps(PlainOps):
-    """1x1 convolutions as MatMul with channels last, larger ones split in two and joined, dense layers as 1x1 convolutions,
+    """1x1 convolutions as MatMul, channels last, larger ones split in two and joined, dense layers as 1x1 convolutions,
     projections of one source merged into one product."""
 
     def convolve(self, x, weight, bias, stride, pads, dilation, groups):
@@ -67,7 +71,10 @@ class ChannelsLastOps(PlainOps):
             return (y if bias is None else y + self.parameter(bias)).permute(0, 3, 1, 2)
         if groups == 1 and weight.shape[0] % 2 == 0 and weight.shape[0] >= 16:
             biases = [None, None] if bias is None else np.split(bias, 2)
-            halves = [super(ChannelsLastOps, self).convolve(x, w, b, stride, pads, dilation, 1) for w, b in zip(np.split(weight, 2), biases, strict=True)]
+            halves = [
+                super(ChannelsLastOps, self).convolve(x, w, b, stride, pads, dilation, 1)
+                for w, b in zip(np.split(weight, 2), biases, strict=True)
+            ]
             return torch.cat(halves, 1)
         return super().convolve(x, weight, bias, stride, pads, dilation, groups)
 
@@ -78,13 +85,19 @@ class ChannelsLastOps(PlainOps):
 
     def MatMul(self, node, a, b):
         graph = self.source.graph
-        family = [other for other in graph.consumers(node.input[0]) if other.op_type == "MatMul" and other.input[0] == node.input[0]]
+        family = [
+            other
+            for other in graph.consumers(node.input[0])
+            if other.op_type == "MatMul" and other.input[0] == node.input[0]
+        ]
         weights = [self.source.constants.get(other.input[1]) for other in family]
         if len(family) < 2 or any(weight is None or weight.shape[0] != weights[0].shape[0] for weight in weights):
             return super().MatMul(node, a, b)
         place = next(i for i, other in enumerate(family) if other.output[0] == node.output[0])
         if place == 0:
-            self.merged = torch.split(a @ self.parameter(np.concatenate(weights, 1)), [weight.shape[1] for weight in weights], -1)
+            self.merged = torch.split(
+                a @ self.parameter(np.concatenate(weights, 1)), [weight.shape[1] for weight in weights], -1
+            )
         return self.merged[place]
 
     def HardSwish(self, node, x):
@@ -95,7 +108,7 @@ class ChannelsLastOps(PlainOps):
 
 
 class Lowered(nn.Module):
-    """Walks the graph in `forward`; constants become parameters on the first walk, in the order in which they are met."""
+    """Walks the graph in `forward`; constants become parameters on the first walk, in the order of their use."""
 
     def __init__(self, source, ops):
         super().__init__()

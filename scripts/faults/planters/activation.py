@@ -29,12 +29,16 @@ def activation_missing(graph, rng):
 
 
 def activation_extra(graph, rng):
-    for node in shuffled(rng, graph.of("Conv", "BatchNormalization", "Add", "Gemm", "ConvTranspose", "LayerNormalization")):
+    for node in shuffled(
+        rng, graph.of("Conv", "BatchNormalization", "Add", "Gemm", "ConvTranspose", "LayerNormalization")
+    ):
         name = node.output[0]
         readers = graph.consumers(name)
         if name in graph.outputs or not graph.is_activation(name) or not readers:
             continue
-        if any(reader.op_type in (*SIMPLE, "BatchNormalization", "Sigmoid", "Sqrt", "Div", "Mul") for reader in readers):
+        if any(
+            reader.op_type in (*SIMPLE, "BatchNormalization", "Sigmoid", "Sqrt", "Div", "Mul") for reader in readers
+        ):
             continue
         op_type = str(rng.choice(["Relu", "Tanh", "Sigmoid"]))
         yield inserted(graph, name, op_type, detail=f"{op_type} behind {node.name}", also=("layer-extra",))
@@ -61,7 +65,10 @@ def rewritten(graph, output, source, steps, detail, same_place=()):
     for number, (key, op_type, inputs) in enumerate(steps):
         last = number == len(steps) - 1
         name = output if last else copy.fresh(f"{output}_{key}")
-        values = [made[value] if isinstance(value, str) else copy.add_constant(f"{name}_c", np.array(value, np.float32)) for value in inputs]
+        values = [
+            made[value] if isinstance(value, str) else copy.add_constant(f"{name}_c", np.array(value, np.float32))
+            for value in inputs
+        ]
         copy.model.graph.node.insert(index + number, helper.make_node(op_type, values, [name], name))
         made[key] = name
         if not last:
@@ -91,7 +98,9 @@ def activation_type(graph, rng):
         if isinstance(site, tuple):
             sigmoid, product = site
             place = (sigmoid.output[0],)
-            yield rewritten(graph, product.output[0], sigmoid.input[0], [("relu", "Relu", ["x"])], "ReLU for SiLU", place)
+            yield rewritten(
+                graph, product.output[0], sigmoid.input[0], [("relu", "Relu", ["x"])], "ReLU for SiLU", place
+            )
         elif hasattr(site, "inner"):
             steps, what = (TANH_GELU, "tanh GELU") if rng.random() < 0.6 else (SIGMOID_GELU, "x * sigmoid(1.702 x)")
             yield rewritten(graph, site.output, site.source, steps, f"{what} for the exact GELU", site.inner)

@@ -30,7 +30,9 @@ def padding(graph, rng):
             continue
         top, left, bottom, right = pads
         if max(strides) > 1:
-            yield with_attributes(graph, node, "padding at the end only, as TensorFlow's SAME", pads=[top - 1, left - 1, bottom, right])
+            yield with_attributes(
+                graph, node, "padding at the end only, as TensorFlow's SAME", pads=[top - 1, left - 1, bottom, right]
+            )
         else:
             yield with_attributes(graph, node, "all padding at the end", pads=[0, 0, top + bottom, left + right])
         if rng.random() < 0.5:
@@ -64,7 +66,11 @@ def earlier_pointwise(graph, node):
 
 def dilation(graph, rng):
     for node in shuffled(rng, graph.of("Conv")):
-        kernel, pads, old = kernel_of(graph, node), pads_of(graph, node), list(graph.attribute(node, "dilations", [1, 1]))
+        kernel, pads, old = (
+            kernel_of(graph, node),
+            pads_of(graph, node),
+            list(graph.attribute(node, "dilations", [1, 1])),
+        )
         if max(kernel) < 3:
             continue
         new = 1 if old[0] > 1 else 2
@@ -139,7 +145,9 @@ def resize_mode(graph, rng):
         for new in shuffled(rng, ["nearest", "linear", "cubic"]):
             if new == old:
                 continue
-            extra = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"} if new == "nearest" else {}
+            extra = (
+                {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"} if new == "nearest" else {}
+            )
             if old == "nearest":
                 extra = {"coordinate_transformation_mode": "half_pixel"}
             yield with_attributes(graph, node, f"{new} for {old}", also=("resize-coordinates",), mode=new, **extra)

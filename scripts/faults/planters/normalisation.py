@@ -17,7 +17,9 @@ def bn_affine(graph, rng):
         else:
             copy.set_weight(twin, 1, shift)
             copy.set_weight(twin, 2, scale)
-        yield Planting(copy, node.output[0], ("shift not loaded", "scale not loaded", "scale and shift exchanged")[style])
+        yield Planting(
+            copy, node.output[0], ("shift not loaded", "scale not loaded", "scale and shift exchanged")[style]
+        )
 
 
 def bn_statistics(graph, rng):
@@ -33,7 +35,11 @@ def bn_statistics(graph, rng):
         else:
             copy.set_weight(twin, 3, 0.6 * mean)
             copy.set_weight(twin, 4, 0.7 * variance + 0.3)
-        what = ("running statistics not loaded", "deviation stored as variance", "running statistics of an earlier step")[style]
+        what = (
+            "running statistics not loaded",
+            "deviation stored as variance",
+            "running statistics of an earlier step",
+        )[style]
         yield Planting(copy, node.output[0], what)
 
 
@@ -56,7 +62,13 @@ def layernorm_epsilon(graph, rng):
     for node in shuffled(rng, graph.of("Add")):  # written out: mean of squares, plus epsilon, root, division
         value = graph.weight(node, 1)
         root = graph.only_consumer(node.output[0])
-        if value is None or value.size != 1 or float(value.reshape(-1)[0]) > 1e-4 or root is None or root.op_type != "Sqrt":
+        if (
+            value is None
+            or value.size != 1
+            or float(value.reshape(-1)[0]) > 1e-4
+            or root is None
+            or root.op_type != "Sqrt"
+        ):
             continue
         copy, twin = altered(graph, node)
         new = 1e-3 if rng.random() < 0.7 else 1e-2

@@ -21,7 +21,13 @@ def attention_scale(graph, rng):
         old = graph.weight(node, index)
         if rng.random() < 0.5:
             yield with_constant(graph, node, index, np.ones_like(old), "scores not scaled")
-        yield with_constant(graph, node, index, old * old if node.op_type == "Mul" else old**0.5, "scores scaled by another power of the width")
+        yield with_constant(
+            graph,
+            node,
+            index,
+            old * old if node.op_type == "Mul" else old**0.5,
+            "scores scaled by another power of the width",
+        )
 
 
 def attention_mask(graph, rng):
@@ -39,7 +45,9 @@ def attention_mask(graph, rng):
             size = attention.tokens
             if size:
                 mask = np.triu(np.full((size, size), -1e4, np.float32), 1)
-                yield inserted(graph, name, "Add", mask, detail="a causal mask that the reference lacks", also=("layer-extra",))
+                yield inserted(
+                    graph, name, "Add", mask, detail="a causal mask that the reference lacks", also=("layer-extra",)
+                )
 
 
 def softmax_axis(graph, rng):
@@ -56,7 +64,9 @@ def dropout_active(graph, rng):
         if graph.is_activation(name) and len(graph.consumers(name)) == 1:
             p = float(rng.choice([0.1, 0.2, 0.5]))
             factor = np.array(1 / (1 - p), np.float32)
-            yield inserted(graph, name, "Mul", factor, detail=f"factor 1 / (1 - {p})", also=("layer-extra", "constant-value"))
+            yield inserted(
+                graph, name, "Mul", factor, detail=f"factor 1 / (1 - {p})", also=("layer-extra", "constant-value")
+            )
 
 
 def dtype_cast(graph, rng):
@@ -81,13 +91,23 @@ def clip_range(graph, rng):
             high = np.array(1.0, np.float32)
             copy, twin = altered(graph, node)
             twin.op_type = "Clip"
-            twin.input.extend([copy.add_constant(f"{node.name}_min", np.array(0, np.float32)), copy.add_constant(f"{node.name}_max", high)])
+            twin.input.extend(
+                [
+                    copy.add_constant(f"{node.name}_min", np.array(0, np.float32)),
+                    copy.add_constant(f"{node.name}_max", high),
+                ]
+            )
             yield Planting(copy, node.output[0], "bounded above by 1", also=("activation-type",))
 
 
 def constant_value(graph, rng):
     taken = {name for gelu in gelus(graph) for name in (*gelu.inner, gelu.output)}
-    taken |= {node.output[0] for attention in attentions(graph) for node, _ in (attention.scale, attention.mask or (None, 0)) if node}
+    taken |= {
+        node.output[0]
+        for attention in attentions(graph)
+        for node, _ in (attention.scale, attention.mask or (None, 0))
+        if node
+    }
     for node in shuffled(rng, graph.of("Mul", "Add", "Sub", "Div", "Pow")):
         reader = graph.only_consumer(node.output[0])
         if node.output[0] in taken or (reader is not None and reader.op_type == "Sqrt"):
@@ -99,7 +119,9 @@ def constant_value(graph, rng):
             if value.size != 1 or abs(float(value.reshape(-1)[0])) < 1e-3 or feeds_normalisation(graph, node):
                 continue
             new = value * (0.5 if node.op_type in ("Add", "Sub") else 1.1)
-            yield with_constant(graph, node, index, new, f"constant {float(new.reshape(-1)[0]):g} for {float(value.reshape(-1)[0]):g}")
+            yield with_constant(
+                graph, node, index, new, f"constant {float(new.reshape(-1)[0]):g} for {float(value.reshape(-1)[0]):g}"
+            )
 
 
 def feeds_normalisation(graph, node):
@@ -122,4 +144,6 @@ def input_normalisation(graph, rng):
     shifted = one.alias[graph.input]
     scaled = one.graph.insert_after(shifted, "Mul", scale)
     also = ("layer-extra", "constant-value")
-    yield Planting(one.graph, first[0].output[0], one.detail, same_place=one.same_place, added=(shifted, scaled), also=also)
+    yield Planting(
+        one.graph, first[0].output[0], one.detail, same_place=one.same_place, added=(shifted, scaled), also=also
+    )

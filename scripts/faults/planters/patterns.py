@@ -16,7 +16,7 @@ class Gelu:
 
 @dataclass(frozen=True)
 class Attention:
-    """Scores to weights: the softmax, and the operators that scale and mask what it reads, each with its constant's place."""
+    """Scores to weights: the softmax, and what scales and masks its input, each with its constant's place."""
 
     softmax: onnx.NodeProto
     scale: tuple[onnx.NodeProto | None, int]

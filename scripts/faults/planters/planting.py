@@ -9,7 +9,7 @@ from graph import Graph
 class Planting:
     """A faulted copy of a reference graph.
 
-    Names are those of the reference wherever a value still exists, so reference and `graph` pair by name except for `alias`.
+    Names are those of the reference wherever a value still exists: both pair by name except for `alias`.
     """
 
     graph: Graph
@@ -55,7 +55,7 @@ def read_by(graph, name):
 
 
 def inserted(graph, name, op_type, *constants, detail, also=(), **attributes):
-    """A planting that puts one operator behind value `name`: that value, and what reads it, is where the models part."""
+    """A planting that puts one operator behind value `name`: that value, and what reads it, is the place."""
     copy = Graph(graph.model)
     readers = tuple(read_by(graph, name))
     made = copy.insert_after(name, op_type, *constants, **attributes)
@@ -82,5 +82,7 @@ def weighted(graph, *op_types):
     return [
         node
         for node in graph.of(*wanted)
-        if (value := graph.weight(node, 1)) is not None and value.ndim >= 2 and graph.is_activation_or_input(node.input[0])
+        if (value := graph.weight(node, 1)) is not None
+        and value.ndim >= 2
+        and graph.is_activation_or_input(node.input[0])
     ]

@@ -8,7 +8,9 @@ from planters.planting import Planting, altered, inserted, removed, shuffled
 
 
 def layer_extra(graph, rng):
-    for node in shuffled(rng, graph.of("Relu", "BatchNormalization", "MaxPool", "Concat", "Conv", "HardSwish", "LayerNormalization")):
+    for node in shuffled(
+        rng, graph.of("Relu", "BatchNormalization", "MaxPool", "Concat", "Conv", "HardSwish", "LayerNormalization")
+    ):
         name = node.output[0]
         if name in graph.outputs or not graph.is_activation(name):
             continue
@@ -21,7 +23,11 @@ def layer_extra(graph, rng):
 
 
 def layer_missing(graph, rng):
-    gates = [node for node in graph.of("Mul") if any(getattr(graph.producer(i), "op_type", "") == "HardSigmoid" for i in node.input)]
+    gates = [
+        node
+        for node in graph.of("Mul")
+        if any(getattr(graph.producer(i), "op_type", "") == "HardSigmoid" for i in node.input)
+    ]
     sites = [*graph.of("BatchNormalization", "LayerNormalization"), *gates]
     for node in shuffled(rng, [*sites, *graph.of("Conv", "MaxPool", "AveragePool")]):
         planting = removed(graph, node, detail=f"no {node.op_type} {node.name}")
@@ -72,11 +78,19 @@ def channel_order(graph, rng):
         channels = graph.weight(reader, 1).shape[1] * graph.attribute(reader, "group", 1)
         if channels % 2 == 0:
             order = np.arange(channels).reshape(2, -1).T.reshape(-1).astype(np.int64)
-            yield inserted(graph, node.output[0], "Gather", order, detail="channels of both halves interleaved", also=("concat-order",), axis=1)
+            yield inserted(
+                graph,
+                node.output[0],
+                "Gather",
+                order,
+                detail="channels of both halves interleaved",
+                also=("concat-order",),
+                axis=1,
+            )
 
 
 def transposed_before(graph, node, perm, detail, same_place=()):
-    copy, twin = altered(graph, node)
+    copy, _ = altered(graph, node)
     made = copy.fresh(f"{node.input[0]}_turned")
     copy.insert(helper.make_node("Transpose", [node.input[0]], [made], made, perm=perm), after=node.input[0])
     copy.node(node.output[0]).input[0] = made
@@ -87,7 +101,10 @@ def flatten_order(graph, rng):
     for node in graph.of("Flatten"):
         yield transposed_before(graph, node, [0, 2, 3, 1], "height, width, channels for channels, height, width")
     for node in graph.of("Transpose"):  # columns of a picture as a sequence
-        if list(graph.attribute(node, "perm", [])) == [0, 3, 1, 2] and getattr(graph.only_consumer(node.output[0]), "op_type", "") == "Reshape":
+        if (
+            list(graph.attribute(node, "perm", [])) == [0, 3, 1, 2]
+            and getattr(graph.only_consumer(node.output[0]), "op_type", "") == "Reshape"
+        ):
             copy, twin = altered(graph, node)
             copy.set_attribute(twin, "perm", [0, 3, 2, 1])
             place = (graph.only_consumer(node.output[0]).output[0],)
@@ -117,4 +134,6 @@ def sequence_order(graph, rng):
                       (("start", -1), ("end", -(2**31)), ("axis", 0), ("step", -1))]  # fmt: skip
             copy.insert(helper.make_node("Slice", [name, *bounds], [made], made), after=name)
             copy.node(node.output[0]).input[0] = made
-            yield Planting(copy, node.output[0], "the sequence is handed over backwards", added=(made,), also=("layer-extra",))
+            yield Planting(
+                copy, node.output[0], "the sequence is handed over backwards", added=(made,), also=("layer-extra",)
+            )

@@ -14,7 +14,14 @@ def with_weight(graph, node, array, detail, index=1, also=()):
 def bias_missing(graph, rng):
     for node in shuffled(rng, graph.of("Conv", "ConvTranspose", "Gemm", "Add")):
         if node.op_type == "Add":
-            bias = next((i for i in (0, 1) if (value := graph.weight(node, i)) is not None and value.ndim == 1 and value.size > 1), None)
+            bias = next(
+                (
+                    i
+                    for i in (0, 1)
+                    if (value := graph.weight(node, i)) is not None and value.ndim == 1 and value.size > 1
+                ),
+                None,
+            )
             if bias is None or getattr(graph.producer(node.input[1 - bias]), "op_type", "") != "MatMul":
                 continue
             planting = removed(graph, node, 1 - bias, detail="the dense layer has no bias")
@@ -125,7 +132,9 @@ def lstm_gate_order(graph, rng):
             copy.set_weight(twin, index, np.concatenate([np.split(weight, gates, 1)[i] for i in order], 1))
         bias = np.split(graph.weight(node, 3), 2 * gates, 1)
         copy.set_weight(twin, 3, np.concatenate([bias[i] for i in order] + [bias[gates + i] for i in order], 1))
-        yield Planting(copy, node.output[0], f"gates of the {node.op_type} in the order {order}", also=("weight-permuted",))
+        yield Planting(
+            copy, node.output[0], f"gates of the {node.op_type} in the order {order}", also=("weight-permuted",)
+        )
 
 
 def position_embedding(graph, rng):
@@ -136,8 +145,12 @@ def position_embedding(graph, rng):
                 continue
             style = rng.integers(3)
             if style == 0:
-                planting = removed(graph, node, 1 - index, detail="no position embedding", also=("layer-missing", "bias-missing"))
+                planting = removed(
+                    graph, node, 1 - index, detail="no position embedding", also=("layer-missing", "bias-missing")
+                )
                 if planting:
                     yield planting
             rolled = np.roll(value, 1, 1) if style == 1 else value[:, ::-1]
-            yield with_weight(graph, node, rolled, "positions shifted by one" if style == 1 else "positions reversed", index)
+            yield with_weight(
+                graph, node, rolled, "positions shifted by one" if style == 1 else "positions reversed", index
+            )
