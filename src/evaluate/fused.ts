@@ -118,6 +118,7 @@ function groupNorm(call: Call) {
   const channels = first.shape[1]!
   const groups = int(call, 'groups', 0)
   demand(groups > 0 && channels % groups === 0, 'groups unlike the channels')
+  demand(gamma.values.length === channels && beta.values.length === channels, 'one value per channel')
   const size = elementCount(first.shape.slice(1)) / groups
   const { rows } = normaliseRows(first.values, size, real(call, 'epsilon', 1e-5))
   const plane = elementCount(first.shape.slice(2))

@@ -40,6 +40,11 @@ export function pick(x: Numbers, axes: readonly (Int32Array | undefined)[], fill
   return alike(x, shape, out)
 }
 
+/** Positions along one axis; their number may come from the file. */
+function positionsOf(count: number, at: (index: number) => number): Int32Array {
+  return Int32Array.from(zeros([count]), (_, index) => at(index))
+}
+
 /** Bounds are clamped, so that 2^63 - 1 means "to the end"; negative ones count from the end. */
 function slice(call: Call) {
   const x = input(call, 0)
@@ -59,7 +64,7 @@ function slice(call: Call) {
     const start = step > 0 ? bound(starts[index]!, 0, size) : bound(starts[index]!, 0, size - 1)
     const end = step > 0 ? bound(ends[index]!, 0, size) : bound(ends[index]!, -1, size - 1)
     const count = Math.max(0, Math.ceil((end - start) / step))
-    positions[axis] = Int32Array.from({ length: count }, (_, at) => start + at * step)
+    positions[axis] = positionsOf(count, (at) => start + at * step)
   }
   return [pick(x, positions)]
 }
@@ -96,7 +101,7 @@ function pad(call: Call) {
     const size = x.shape[axis]! - cut - Math.max(0, -after)
     const grown = size + Math.max(0, before) + Math.max(0, after)
     demand(size >= 0 && (size > 0 || mode === 'constant'), 'pads that cut off everything')
-    positions[axis] = Int32Array.from({ length: grown }, (_, at) => {
+    positions[axis] = positionsOf(grown, (at) => {
       const place = repeat(at - Math.max(0, before), size)
       return place < 0 ? -1 : place + cut
     })
@@ -108,9 +113,7 @@ function tile(call: Call) {
   demand(call.opset >= 6, 'Tile of version 1')
   const [x, repeats] = [input(call, 0), input(call, 1)]
   demand(repeats.values.length === x.shape.length, 'repeats for another rank')
-  const positions = x.shape.map((size, axis) =>
-    Int32Array.from({ length: size * repeats.values[axis]! }, (_, at) => at % size),
-  )
+  const positions = x.shape.map((size, axis) => positionsOf(size * repeats.values[axis]!, (at) => at % size))
   return [pick(x, positions)]
 }
 
@@ -135,6 +138,10 @@ function gather(call: Call) {
 /** For each element of `indices`: where in an array of `shape` it points, along `axis`, other coordinates its own. */
 function alongAxis(shape: readonly number[], indices: Numbers, axis: number): Float64Array {
   demand(indices.shape.length === shape.length, 'indices of another rank')
+  demand(
+    indices.shape.every((size, other) => other === axis || size <= shape[other]!),
+    'indices beyond the array',
+  )
   const strides = contiguousStrides(shape)
   const own = contiguousStrides(indices.shape)
   return indices.values.map((index, at) => {
@@ -335,9 +342,7 @@ function centerCropPad(call: Call) {
   for (const [index, axis] of axes.entries()) {
     const [size, wanted] = [x.shape[axis]!, sizes.values[index]!]
     const shift = size > wanted ? Math.floor((size - wanted) / 2) : -Math.floor((wanted - size) / 2)
-    positions[axis] = Int32Array.from({ length: wanted }, (_, at) =>
-      at + shift < size ? Math.max(-1, at + shift) : -1,
-    )
+    positions[axis] = positionsOf(wanted, (at) => (at + shift < size ? Math.max(-1, at + shift) : -1))
   }
   return [pick(x, positions)]
 }

@@ -23,8 +23,8 @@ export function demand(condition: boolean, reason: string): asserts condition {
   if (!condition) throw new NotCovered(reason)
 }
 
-/** 1 GiB of float64: an array that is larger is not worth a verdict. */
-const MAX_ELEMENTS = 2 ** 27
+/** Half a GiB of float64: an array that is larger is not worth a verdict. */
+const MAX_ELEMENTS = 2 ** 26
 
 /** Zeros for an array of `shape`. */
 export function zeros(shape: readonly number[]): Float64Array {

@@ -103,9 +103,12 @@ function recurrent(cell: Cell): Operator {
     const [directions, rows] = w.shape as [number, number, number]
     const size = rows / cell.gates
     const direction = text(call, 'direction', 'forward')
+    demand(/^(forward|reverse|bidirectional)$/.test(direction), `direction ${direction}`)
     demand(directions === (direction === 'bidirectional' ? 2 : 1), 'weights for other directions')
     demand(w.shape[2] === features && r.shape[1] === rows && r.shape[2] === size, 'weights of another shape')
     demand(int(call, 'hidden_size', size) === size, 'hidden_size unlike the weights')
+    demand(bias === undefined || bias.values.length === directions * 2 * rows, 'bias of another length')
+    demand(lengths === undefined || lengths.values.length === batch, 'lengths of other sequences')
     charge(call, directions * steps * batch * rows * (features + size))
     const settings = settingsOf(call, cell, directions)
     const outputs = zeros([steps, directions, batch, size])
@@ -117,6 +120,7 @@ function recurrent(cell: Cell): Operator {
 
     for (let way = 0; way < directions; way++) {
       const backward = direction === 'reverse' || way === 1
+      const own = settings(way)
       const products = zeros([steps * batch, rows])
       const weights = { values: w.values, offset: way * rows * features, rowStep: 1, columnStep: features }
       multiplyMatrices(
@@ -129,7 +133,7 @@ function recurrent(cell: Cell): Operator {
       const recurrence = r.values.subarray(way * rows * size, (way + 1) * rows * size)
       for (let item = 0; item < batch; item++) {
         const length = lengths?.values[item] ?? steps
-        demand(length >= 0 && length <= steps, `a sequence of ${length} steps`)
+        demand(Number.isInteger(length) && length >= 0 && length <= steps, `a sequence of ${length} steps`)
         const at = (way * batch + item) * size
         const state = hidden.subarray(at, at + size)
         const memory = cells.subarray(at, at + size)
@@ -140,7 +144,7 @@ function recurrent(cell: Cell): Operator {
           if (biases) for (let row = 0; row < rows; row++) fromInput[row] = fromInput[row]! + biases[row]!
           const fromState = product(recurrence, state, 0, rows, size, biases?.subarray(rows))
           cell.step({
-            ...settings(way),
+            ...own,
             size,
             fromInput,
             fromState,
@@ -194,6 +198,7 @@ function settingsOf(call: Call, cell: Cell, directions: number) {
   const clip: Scalar = (x) => Math.max(-limit, Math.min(limit, x))
   const peepholes = call.inputs[7]?.values
   const size = (peepholes?.length ?? 0) / directions
+  demand(peepholes === undefined || size === 3 * (input(call, 2).shape[2] ?? 0), 'peepholes of another length')
   return (way: number) => ({
     functions: functions.slice(way * perWay, (way + 1) * perWay),
     clip,

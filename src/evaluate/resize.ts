@@ -82,8 +82,8 @@ function filtered(axis: Axis, transform: Transform, filter: Filter, extrapolates
   const shrink = filter.antialias ? Math.min(axis.scale, 1) : 1
   const before = Math.floor(-filter.reach / shrink) + 1
   const width = 2 - 2 * before
-  const places = new Int32Array(axis.output * width)
-  const weights = new Float64Array(places.length)
+  const weights = zeros([axis.output, width])
+  const places = new Int32Array(weights.length)
   const outside = new Set<number>()
   for (let x = 0; x < axis.output; x++) {
     const centre = transform(x, axis, (value) => value)
@@ -114,6 +114,7 @@ function nearest(
   choose: (x: number, scale: number) => number,
   extrapolates: boolean,
 ) {
+  const weights = zeros([axis.output]).fill(1)
   const places = new Int32Array(axis.output)
   const outside = new Set<number>()
   const single = { ...axis, scale: Math.fround(axis.scale) }
@@ -122,7 +123,7 @@ function nearest(
     if (extrapolates && (centre < 0 || centre > axis.input - 1)) outside.add(x)
     places[x] = Math.max(0, Math.min(axis.input - 1, choose(centre, axis.scale)))
   }
-  return { size: axis.output, width: 1, places, weights: new Float64Array(places.length).fill(1), outside }
+  return { size: axis.output, width: 1, places, weights, outside }
 }
 
 function applyAlong(x: Numbers, axis: number, { size, width, places, weights }: AxisWeights): Numbers {
