@@ -55,7 +55,7 @@ export function alignUnits(source: UnitSet, target: UnitSet): Alignment {
   const direction = source.isOrdered && target.isOrdered ? weighOrder(single) : 1
   const evidence: Evidence = {
     structure: (s, t) => (labels ? agreement(labels.get(s), labels.get(t)) : 0),
-    names: (s, t) => nameWeight * similarity(s, t),
+    names: (s, t) => nameWeight * similarity(s, t) + 2 * sameProjection(s, t),
     neighbours: (s, t) => agreeingPlaces(from.neighbours.places.get(s), to.neighbours.places.get(t), partners),
     direction,
   }
@@ -152,6 +152,25 @@ function similarity(source: Unit, target: Unit): number {
   const [s, t] = [source.slots[0]!.tensor.name, target.slots[0]!.tensor.name]
   if (s === t || source.name === target.name) return 1
   return 0.9 * Math.max(nameSimilarity(source.name, target.name), nameSimilarity(s, t))
+}
+
+/** Words for the projections of attention: they mean what they say in every framework. */
+const PROJECTIONS = [
+  /(^|[._/])(query|q|q_proj|to_q|q_lin|wq)(_dense)?(_\d+)?($|[./])/i,
+  /(^|[._/])(key|k|k_proj|to_k|k_lin|wk)(_dense)?(_\d+)?($|[./])/i,
+  /(^|[._/])(value|v|v_proj|to_v|v_lin|wv)(_dense)?(_\d+)?($|[./])/i,
+  /(^|[._/])(attention_output|output_dense|out_proj|to_out|out_lin|o_proj|wo)(_\d+)?($|[./])/i,
+] as const
+
+/** 1 for the same projection by name, -1 for two different ones, 0 where a name says nothing. */
+function sameProjection(source: Unit, target: Unit): number {
+  const find = ({ name, slots }: Unit) => {
+    const texts = [name, slots[0]!.tensor.name.replace(/;.*$/s, '')]
+    return PROJECTIONS.findIndex((pattern) => texts.some((text) => pattern.test(text)))
+  }
+  const [left, right] = [find(source), find(target)]
+  if (left < 0 || right < 0) return 0
+  return left === right ? 1 : -1
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Layer, LayerKind, LayerWeight } from '../layers/layer.ts'
 import { elementCount } from '../tensor/dtype.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { directSource, type LayerGraph } from './layer-graph.ts'
+import { type NormPattern, normPatterns } from './norm-patterns.ts'
 import { isLinear, type Slot, type Unit, type UnitKind } from './units.ts'
 
 const KINDS: Readonly<Partial<Record<LayerKind, UnitKind>>> = {
@@ -55,7 +56,20 @@ export function unitsOfGraph(
     return unit !== undefined && isLinear(unit) && graph.consumers[source]!.length === 1 ? unit : undefined
   }
 
+  const patterns = new Map(normPatterns(graph, tensors).map((pattern) => [pattern.first, pattern]))
+  const inPattern = new Set([...patterns.values()].flatMap(({ inner, last }) => [...inner, last]))
+  const addPattern = ({ kind, slots, epsilonTensor, first, last }: NormPattern): void => {
+    add(first, kind, slots)
+    const unit = units.at(-1)!
+    unit.layers.push(graph.layers[last]!)
+    if (epsilonTensor) Object.assign(unit, { epsilonTensor })
+    owner.set(last, unit)
+  }
+
   for (const [at, layer] of graph.layers.entries()) {
+    const pattern = patterns.get(at)
+    if (pattern !== undefined) addPattern(pattern)
+    if (pattern !== undefined || inPattern.has(at)) continue
     const slots = slotsOf(layer, tensors)
     if (slots.length === 0) continue
     const kind = KINDS[layer.kind]

@@ -1,15 +1,17 @@
 import { splitName } from '../compare/weights/names.ts'
+import { decodePiece } from '../compare/weights/values.ts'
 import type { Layer } from '../layers/layer.ts'
 import { layersOf } from '../layers/layers-of.ts'
 import { repetitions, variableNames } from '../layers/variable-names.ts'
 import type { Model } from '../model/model.ts'
 import { DTYPES, elementCount, isFloat } from '../tensor/dtype.ts'
-import type { Tensor } from '../tensor/tensor.ts'
+import { shortestFloat32 } from '../tensor/shortest-float.ts'
+import { readTensor, type Tensor } from '../tensor/tensor.ts'
 import { unitsOfGraph } from './graph-units.ts'
 import { layerGraph } from './layer-graph.ts'
 import { unitsOfLoops } from './loop-units.ts'
 import { compareNaturally, unitsOfNames } from './named-units.ts'
-import type { Convention, UnitSet } from './units.ts'
+import type { Convention, Unit, UnitSet } from './units.ts'
 
 /** Sorts the stored tensors of a model into units, by its graph, else by their names. Reads no values of kernels. */
 export async function unitsOf(model: Model): Promise<UnitSet> {
@@ -31,8 +33,18 @@ export async function unitsOf(model: Model): Promise<UnitSet> {
   for (const tensor of parameters)
     if (!inUnits.has(tensor) && tensor.role === 'constant')
       auxiliary.set(tensor, 'constant of the graph that no layer owns')
+  for (const unit of found.units) await readEpsilon(unit)
   for (const tensor of found.beginnings) auxiliary.set(tensor, 'value that a loop begins with')
   return { ...found, layers: hasGraph ? layers : [], hasGraph, convention: conventionOf(model, parameters), auxiliary }
+}
+
+async function readEpsilon(unit: Unit): Promise<void> {
+  const { epsilonTensor } = unit
+  if (epsilonTensor === undefined) return
+  const [epsilon] = decodePiece(epsilonTensor, await readTensor(epsilonTensor), 0)
+  // float32 stores 1e-5 as 0.000009999999747
+  if (epsilon !== undefined)
+    Object.assign(unit, { attributes: { ...unit.attributes, epsilon: shortestFloat32(epsilon) } })
 }
 
 /**
@@ -82,6 +94,7 @@ function auxiliaryReason(tensor: Tensor): string | undefined {
   if (DTYPES[dtype].kind === 'bool') return 'truth values (a mask or flag)'
   if (!isFloat(dtype) && quantization === undefined) return 'whole numbers (a shape, index or axis)'
   if (elementCount(shape) === 1 && role === 'constant') return 'single constant of the graph'
+  if (/^arith\.constant\d*$/.test(tensor.name) && elementCount(shape) <= 8) return 'small constant of the graph'
   return undefined
 }
 

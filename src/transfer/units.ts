@@ -36,6 +36,8 @@ export interface Unit {
   readonly kind: UnitKind
   readonly slots: Slot[]
   readonly attributes: LayerAttributes
+  /** where the graph keeps epsilon as a stored number rather than an attribute */
+  readonly epsilonTensor?: Tensor
   /** layers that it was made of, the first one first; empty for a file without a graph */
   readonly layers: Layer[]
   /** position in order of execution, else in the file */

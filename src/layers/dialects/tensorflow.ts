@@ -40,6 +40,8 @@ const PASSING = new Set([
   'Cast',
   'Dequantize',
   'StopGradient',
+  'Reshape',
+  'Squeeze',
   'Const',
   'VarHandleOp',
   'VariableV2',
@@ -246,6 +248,8 @@ const READERS: Readonly<Record<string, Reader>> = {
   Add: withStored('add', 'bias'),
   AddV2: withStored('add', 'bias'),
   AddN: plain('add'),
+  // no bias is subtracted in practice; the shift of a BatchNorm taken apart is
+  Sub: (node, context) => ({ ...withStored('add', 'bias')(node, context), kind: 'other' }),
   Mul: withStored('multiply', 'scale-factor'),
   ConcatV2: concat,
   Reshape: (node, context) => ({
