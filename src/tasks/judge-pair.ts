@@ -96,7 +96,7 @@ function numbersGiven(value: ArrayValue): GivenNumbers {
 
 /** Causes of a faulty region, found by running it changed. */
 function prove(
-  { programs, reference }: PairRecording,
+  { programs, reference, candidate }: PairRecording,
   runner: FragmentRunner,
   weights: WeightComparison,
   { result, causes }: Pick<Fault, 'result' | 'causes'>,
@@ -108,6 +108,7 @@ function prove(
       ...programs,
       values: reference.runs.map((run) => new Map([...run].filter(([name]) => needed.has(name)))),
       run: runner.run,
+      shapes: new Map([...(candidate.runs[0] ?? [])].map(([name, { shape }]) => [name, shape])),
       tolerance: result.floor * SAME_RATIO,
     },
     [...causes, ...stated(weights, result)],

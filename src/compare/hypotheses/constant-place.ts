@@ -3,7 +3,7 @@ import { type ArrayValue, numbersOf } from '../../tensor/array-value.ts'
 import { elementCount } from '../../tensor/dtype.ts'
 import type { CauseLabel } from '../vocabulary.ts'
 import { ACTIVATION_OPS } from './activation-ops.ts'
-import { constantBehind, type RegionSide } from './region-side.ts'
+import { constantBehind, isConstant, type RegionSide } from './region-side.ts'
 import type { WeightPlace } from './weight-relation.ts'
 
 /** What a stored value is to the computation. */
@@ -170,7 +170,7 @@ export function readsInput(side: RegionSide, node: Node): boolean {
     if (inputs.has(at)) return true
     const from: Node | undefined = makers(side).get(at)
     if (from === undefined || !PREPARES.has(from.op)) return false
-    at = from.inputs.find((name) => !side.program.constants.has(name))
+    at = from.inputs.find((name) => !isConstant(side, name))
   }
   return false
 }
@@ -216,12 +216,12 @@ const PREPARATION: ReadonlySet<string> = new Set([
 /** Arithmetic on the picture itself, before any layer. */
 export function reachesInput(side: RegionSide, node: Node): boolean {
   const inputs = new Set(side.program.graph.inputs.map(({ name }) => name))
-  let at: string | undefined = node.inputs.find((name) => !side.program.constants.has(name))
+  let at: string | undefined = node.inputs.find((name) => !isConstant(side, name))
   for (let depth = 0; at !== undefined && depth < 8; depth++) {
     if (inputs.has(at)) return true
     const from: Node | undefined = makers(side).get(at)
     if (from === undefined || !PREPARATION.has(from.op)) return false
-    at = from.inputs.find((name) => !side.program.constants.has(name))
+    at = from.inputs.find((name) => !isConstant(side, name))
   }
   return false
 }
@@ -282,5 +282,5 @@ function isInsideActivation(side: RegionSide, node: Node): boolean {
 
 /** A gather whose rows do not depend on the input: positions. */
 function readsFixedRows(side: RegionSide, node: Node): boolean {
-  return node.inputs[1] !== undefined && side.program.constants.has(node.inputs[1])
+  return node.inputs[1] !== undefined && isConstant(side, node.inputs[1])
 }

@@ -3,7 +3,7 @@ import { numbersOf } from '../../tensor/array-value.ts'
 import { elementCount } from '../../tensor/dtype.ts'
 import { distance } from '../distance.ts'
 import { ACTIVATIONS, type ActivationForm } from './activation-forms.ts'
-import { isReal, nodesBetween, type RegionSide, shapeOf } from './region-side.ts'
+import { isConstant, isReal, nodesBetween, type RegionSide, shapeOf } from './region-side.ts'
 
 /** A stretch of a region that computes each number from one number of `from`: an activation, in one operator or many. */
 export interface Span {
@@ -53,9 +53,7 @@ function sourcesOf(side: RegionSide, last: Node): string[] {
   const found = new Set<string>()
   let edge: readonly Node[] = [last]
   for (let depth = 0; depth < MAX_SPAN && edge.length > 0; depth++) {
-    const names = edge.flatMap(({ inputs }) =>
-      inputs.filter((name) => name !== '' && !side.program.constants.has(name)),
-    )
+    const names = edge.flatMap(({ inputs }) => inputs.filter((name) => name !== '' && !isConstant(side, name)))
     for (const name of names) found.add(name)
     edge = names.flatMap((name) => side.producer.get(name) ?? []).filter(({ op }) => ELEMENTWISE.test(op))
   }

@@ -3,6 +3,7 @@ import { CATALOGUE } from './catalogue.ts'
 import type { FaultyRegion, ProvedCause } from './faulty-region.ts'
 import type { Stage, Trial } from './hypothesis.ts'
 import { type Laboratory, type Outcome, openLaboratory } from './laboratory.ts'
+import { standalone } from './variants.ts'
 
 /** What is known from elsewhere: causes that the comparison of weights or attributes names for this place. */
 export interface Hint {
@@ -103,7 +104,7 @@ function causeOf(
     after: after ?? first,
     detail: trial.detail,
     fix: trial.fix,
-    ...(trial.side === 'candidate' ? { repair: trial.change } : {}),
+    ...(trial.side === 'candidate' ? { repair: standalone(laboratory.context.candidate, trial.change) } : {}),
     ...(family.length > 0 ? { indistinguishable: family } : {}),
   }
 }

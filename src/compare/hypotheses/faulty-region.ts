@@ -22,6 +22,8 @@ export interface FaultyRegion {
   /** the reference's values at the cut, inside the region and at its end, in its own layout; one map per input, two or more */
   readonly values: readonly ReadonlyMap<string, ArrayValue>[]
   readonly run: RunFragment
+  /** sizes that the candidate's values have when it runs from its own inputs, where known: a cut may only differ in shape */
+  readonly shapes?: ReadonlyMap<string, readonly number[]>
   /** largest relL2 at which parity counts as restored */
   readonly tolerance: number
 }

@@ -6,8 +6,8 @@ import { mapArray } from './arrays.ts'
 import type { FaultyRegion } from './faulty-region.ts'
 import type { Change, Trial } from './hypothesis.ts'
 import { openContext, type RegionContext, toCandidate, toReference } from './region-context.ts'
-import { isReal, type RegionSide } from './region-side.ts'
-import { blamed, layOut } from './variants.ts'
+import { isReal, type Precompute, type RegionSide } from './region-side.ts'
+import { blamed, layOut, used } from './variants.ts'
 
 /** What came of a trial. */
 export interface Outcome {
@@ -55,14 +55,31 @@ const DISTURBED_MARGIN = 10
  */
 export async function openLaboratory(faulty: FaultyRegion): Promise<Laboratory> {
   const { region, run } = faulty
-  const opened = await openContext(faulty)
-  const { reference, candidate } = opened
-  const probes = probesFor(reference, faulty)
-  const shapes = declaredShapes(candidate)
+  const probes = probesFor(faulty)
+  const shapes = declaredShapes(faulty)
+  const starts = [...new Set(region.cut.map((pair) => pair.reference))]
   const feedsOf = {
-    reference: probes.map(({ values }) => pick(values, reference.inputs)),
+    reference: probes.map(({ values }) => pick(values, starts)),
     candidate: probes.map(({ values }) => candidateFeeds(values, region.cut, shapes)),
   }
+  const precompute =
+    (role: 'reference' | 'candidate'): Precompute =>
+    async (nodes, wanted) => {
+      const [feed] = feedsOf[role]
+      if (feed === undefined || !feedsOf[role].every((each) => sizesOf(each) === sizesOf(feed))) return new Map()
+      const fragment = {
+        nodes: used(
+          nodes.map((from) => ({ from })),
+          new Set(wanted),
+        ),
+        inputs: inputsOf([feed]),
+        outputs: wanted,
+      }
+      const [results] = await run(faulty[role], fragment, [feed])
+      return results ?? new Map()
+    }
+  const opened = await openContext(faulty, { reference: precompute('reference'), candidate: precompute('candidate') })
+  const { reference, candidate } = opened
   const sides = { reference, candidate }
   const at = region.at
 
@@ -200,9 +217,9 @@ export async function openLaboratory(faulty: FaultyRegion): Promise<Laboratory> 
 const endOf = (side: RegionSide): string[] => (side.producer.has(side.output) ? [side.output] : [])
 
 /** The recorded values, and three disturbed copies that no fault was fitted to. */
-function probesFor(reference: RegionSide, { values }: FaultyRegion): Probe[] {
+function probesFor({ region, values }: FaultyRegion): Probe[] {
   const recorded = values.map((each): Probe => ({ values: each, recorded: true }))
-  const cut = reference.inputs
+  const cut = [...new Set(region.cut.map((pair) => pair.reference))]
   if (!cut.some((name) => isReal(values[0]?.get(name)))) return recorded
   const disturbed = (run: number, apply: (value: number, index: number) => number): Probe => ({
     values: new Map(
@@ -222,6 +239,9 @@ function probesFor(reference: RegionSide, { values }: FaultyRegion): Probe[] {
   ]
 }
 
+const sizesOf = (feed: ReadonlyMap<string, ArrayValue>) =>
+  [...feed].map(([name, { shape }]) => `${name} ${shape.join()}`).join('\n')
+
 const pick = (values: ReadonlyMap<string, ArrayValue>, names: readonly string[]): ReadonlyMap<string, ArrayValue> =>
   new Map(names.flatMap((name) => (values.has(name) ? [[name, values.get(name)!] as const] : [])))
 
@@ -238,15 +258,16 @@ function candidateFeeds(
   )
 }
 
-/** Fixed shapes that the candidate states for the values it is fed. */
-function declaredShapes({ program, inputs }: RegionSide): ReadonlyMap<string, readonly number[]> {
-  const { graph } = program
-  const stated = [...graph.inputs, ...graph.outputs, ...inputs.flatMap((name) => graph.values.get(name) ?? [])]
-  return new Map(
-    stated.flatMap(({ name, shape }) =>
+/** Shapes of the values that the candidate is fed: as it states them, or as they were. */
+function declaredShapes({ candidate: { graph }, region, shapes }: FaultyRegion): ReadonlyMap<string, readonly number[]> {
+  const fed = region.cut.flatMap(({ candidate }) => graph.values.get(candidate) ?? [])
+  const stated = [...graph.inputs, ...graph.outputs, ...fed]
+  return new Map([
+    ...stated.flatMap(({ name, shape }) =>
       shape?.every((size): size is number => typeof size === 'number' && size > 0) ? [[name, shape] as const] : [],
     ),
-  )
+    ...(shapes ?? []),
+  ])
 }
 
 /** Types of what is fed; sizes that change between feeds are left open. */

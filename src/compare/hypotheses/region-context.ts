@@ -1,11 +1,11 @@
 import type { Node } from '../../model/graph.ts'
-import { type ArrayValue, numbersOf, transpose } from '../../tensor/array-value.ts'
+import { type ArrayValue, transpose } from '../../tensor/array-value.ts'
 import { elementCount } from '../../tensor/dtype.ts'
 import type { RegionPair } from '../regions/region.ts'
 import { alignNodes, type NodeMatch } from './align-nodes.ts'
 import { inverse, reshaped } from './arrays.ts'
 import type { FaultyRegion } from './faulty-region.ts'
-import { openSide, type RegionSide } from './region-side.ts'
+import { openSide, type Precompute, type RegionSide } from './region-side.ts'
 
 /** A faulty region as hypotheses look at it. */
 export interface RegionContext {
@@ -26,26 +26,18 @@ export interface RegionContext {
 /** Loads both sides; `before`, `expected` and `actual` are filled in by the first run. */
 export async function openContext(
   faulty: FaultyRegion,
+  precompute: Readonly<Record<'reference' | 'candidate', Precompute>>,
 ): Promise<Omit<RegionContext, 'before' | 'expected' | 'actual'>> {
-  const { region, reference, candidate } = faulty
-  const cut = region.cut
-  const [left, right] = await Promise.all([
+  const { region } = faulty
+  const open = (role: 'reference' | 'candidate', nodes: readonly Node[]) =>
     openSide(
-      'reference',
-      reference,
-      region.referenceNodes,
-      unique(cut.map((pair) => pair.reference)),
-      region.at.reference,
-    ),
-    openSide(
-      'candidate',
-      candidate,
-      region.candidateNodes,
-      unique(cut.map((pair) => pair.candidate)),
-      region.at.candidate,
-    ),
-  ])
-  const partners = new Map(cut.map((pair) => [pair.reference, pair.candidate]))
+      { role, program: faulty[role], inputs: unique(region.cut.map((pair) => pair[role])), output: region.at[role] },
+      nodes,
+      precompute[role],
+    )
+  const left = await open('reference', region.referenceNodes)
+  const right = await open('candidate', region.candidateNodes)
+  const partners = new Map(region.cut.map((pair) => [pair.reference, pair.candidate]))
   const matches = alignNodes(left, right, partners)
   for (const { reference: mine, candidate: theirs } of matches) {
     for (const [at, name] of (mine?.outputs ?? []).entries()) {
@@ -80,20 +72,6 @@ export function toReference(value: ArrayValue, pair: RegionPair, shape: readonly
 const sameBut1 = (a: readonly number[], b: readonly number[]) =>
   a.filter((size) => size !== 1).join() === b.filter((size) => size !== 1).join() || a.length !== b.length
 
-/** Nodes of one side without a counterpart. */
-export const unmatched = (context: RegionContext, role: 'reference' | 'candidate'): Node[] =>
-  context.matches.flatMap((match) => {
-    const own = match[role]
-    const other = match[role === 'reference' ? 'candidate' : 'reference']
-    return own !== undefined && other === undefined ? [own] : []
-  })
-
 /** The candidate's node that corresponds to one of the reference's, if any. */
 export const counterpart = (context: RegionContext, node: Node): Node | undefined =>
   context.matches.find(({ reference }) => reference === node)?.candidate
-
-/** Numbers of the end, expected and actual, on one input. */
-export const endNumbers = (context: RegionContext, run: number) => ({
-  expected: numbersOf(context.expected[run]!),
-  actual: context.actual[run] === undefined ? undefined : numbersOf(context.actual[run]),
-})

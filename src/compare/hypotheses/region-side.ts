@@ -14,8 +14,10 @@ export interface RegionSide {
   readonly inputs: readonly string[]
   /** the value that is judged */
   readonly output: string
-  /** constants that the nodes take */
+  /** constants that the nodes take; results of operators on constants alone count, these operators are not among \`nodes\` */
   readonly constants: ReadonlyMap<string, ArrayValue>
+  /** those of them that operators compute, by name */
+  readonly computed: ReadonlyMap<string, Node>
   readonly producer: ReadonlyMap<string, Node>
   readonly users: ReadonlyMap<string, readonly Node[]>
   /** observed on the first input: cut, inside, end; candidate's in its own layout. Filled once the region has run */
@@ -25,30 +27,70 @@ export interface RegionSide {
 /** Constants larger than this are not loaded: their values are never a hypothesis. */
 const MAX_CONSTANT_BYTES = 256 * 2 ** 20
 
-/** Indexes one side of a region and loads what its nodes take. */
+/** Runs operators that depend on no value at hand; the results wanted, by name. */
+export type Precompute = (nodes: readonly Node[], wanted: readonly string[]) => Promise<ReadonlyMap<string, ArrayValue>>
+
+/**
+ * Indexes one side of a region and loads what its nodes take. What follows from constants alone, and from the sizes of
+ * what is fed, is computed once and is a constant from then on: weights that are cut up and put together before use.
+ */
 export async function openSide(
-  role: RegionSide['role'],
-  program: OnnxProgram,
-  nodes: readonly Node[],
-  inputs: readonly string[],
-  output: string,
+  { role, program, inputs, output }: Pick<RegionSide, 'role' | 'program' | 'inputs' | 'output'>,
+  region: readonly Node[],
+  precompute: Precompute,
 ): Promise<RegionSide> {
-  const own = nodes.filter(({ op }) => op !== 'Constant')
+  const all = region.filter(({ op }) => op !== 'Constant')
+  const computed = fixedResults(program, all, new Set(inputs), output)
+  const nodes = all.filter((node) => !node.outputs.some((name) => computed.has(name)))
+  const wanted = new Set(nodes.flatMap((node) => node.inputs).filter((name) => computed.has(name)))
+  const constants = new Map<string, ArrayValue>()
+  if (wanted.size > 0) {
+    const results = await precompute(all, [...wanted]).catch(() => undefined)
+    if (results === undefined || [...wanted].some((name) => !results.has(name)))
+      return indexed({ role, program, inputs, output }, all, constants, new Map())
+    for (const [name, value] of results) constants.set(name, value)
+  }
+  return indexed({ role, program, inputs, output }, nodes, constants, computed)
+}
+
+async function indexed(
+  side: Pick<RegionSide, 'role' | 'program' | 'inputs' | 'output'>,
+  nodes: readonly Node[],
+  constants: Map<string, ArrayValue>,
+  computed: ReadonlyMap<string, Node>,
+): Promise<RegionSide> {
   const producer = new Map<string, Node>()
   const users = new Map<string, Node[]>()
-  const constants = new Map<string, ArrayValue>()
-  for (const node of own) {
+  for (const node of nodes) {
     for (const name of node.outputs) if (name !== '') producer.set(name, node)
     for (const name of new Set(node.inputs)) {
       if (name === '') continue
       users.set(name, [...(users.get(name) ?? []), node])
       if (!constants.has(name)) {
-        const value = await loadConstant(program, name)
+        const value = await loadConstant(side.program, name)
         if (value) constants.set(name, value)
       }
     }
   }
-  return { role, program, nodes: own, inputs, output, constants, producer, users, observed: new Map() }
+  return { ...side, nodes, constants, computed, producer, users, observed: new Map() }
+}
+
+/** Results of operators that depend on constants alone, or on the sizes of what is fed. */
+function fixedResults(
+  program: OnnxProgram,
+  nodes: readonly Node[],
+  fed: ReadonlySet<string>,
+  output: string,
+): ReadonlyMap<string, Node> {
+  const fixed = new Map<string, Node>()
+  const isFixed = (name: string) => name === '' || fixed.has(name) || (program.constants.has(name) && !fed.has(name))
+  for (const node of nodes) {
+    if (node.subgraphs !== undefined || /^(Random|Multinomial|Bernoulli)/.test(node.op)) continue
+    const sizeOnly = (node.op === 'Shape' || node.op === 'Size') && fed.has(node.inputs[0] ?? '')
+    const known = sizeOnly || (node.inputs.length > 0 && node.inputs.every(isFixed))
+    if (known && !node.outputs.includes(output)) for (const name of node.outputs) if (name !== '') fixed.set(name, node)
+  }
+  return fixed
 }
 
 /** A stored tensor as an array; undefined for a name that is none, and for tensors of text or of enormous size. */
@@ -60,7 +102,11 @@ export async function loadConstant(program: OnnxProgram, name: string): Promise<
 
 /** Inputs of a node that are computed or fed, not stored. */
 export const dataInputs = (side: RegionSide, node: Node): string[] =>
-  node.inputs.filter((name) => name !== '' && !side.program.constants.has(name))
+  node.inputs.filter((name) => name !== '' && !isConstant(side, name))
+
+/** Whether a value is stored, or follows from stored ones. */
+export const isConstant = (side: RegionSide, name: string): boolean =>
+  side.constants.has(name) || side.program.constants.has(name)
 
 /** The shape of a value on the first input, or of a constant; undefined where it was not observed. */
 export const shapeOf = (side: RegionSide, name: string): readonly number[] | undefined =>
@@ -97,7 +143,7 @@ export function nodesBetween(side: RegionSide, from: string, to: string): Node[]
   const found = new Set<Node>()
   const walk = (name: string): boolean => {
     if (name === from) return true
-    if (name === '' || side.program.constants.has(name)) return true
+    if (name === '' || isConstant(side, name)) return true
     const node = side.producer.get(name)
     if (node === undefined) return false
     if (found.has(node)) return true

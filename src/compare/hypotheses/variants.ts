@@ -30,7 +30,7 @@ export function layOut(
   extra: readonly string[] = [],
 ): Variants {
   const nodes: FragmentNode[] = side.nodes.map((from) => ({ from }))
-  const constants = new Map<string, ArrayValue>()
+  const constants = new Map([...side.constants].filter(([name]) => side.computed.has(name)))
   const ends = changes.map((change, at) => addCopy(side, change, `~${at}/`, nodes, constants))
   const wanted = new Set([...extra, ...ends])
   return { fragment: { nodes: used(nodes, wanted), inputs, outputs: [...wanted], constants }, ends }
@@ -66,7 +66,7 @@ function addCopy(
 }
 
 /** Nodes that a wanted value needs: the runtime would run the others too. */
-function used(nodes: readonly FragmentNode[], wanted: ReadonlySet<string>): FragmentNode[] {
+export function used(nodes: readonly FragmentNode[], wanted: ReadonlySet<string>): FragmentNode[] {
   const needed = new Set(wanted)
   const kept: FragmentNode[] = []
   for (const node of [...nodes].reverse()) {
@@ -90,3 +90,14 @@ const inputsOf = (node: FragmentNode): readonly string[] =>
 
 const outputsOf = (node: FragmentNode): readonly string[] =>
   'from' in node ? (node.outputs ?? node.from.outputs) : node.outputs
+
+/**
+ * A change as it is made to the region as the file has it: operators whose results are replaced by constants no longer
+ * run.
+ */
+export function standalone(side: RegionSide, change: Change): Change {
+  const replaced = [...(change.constants?.keys() ?? [])].flatMap((name) => side.computed.get(name) ?? [])
+  return replaced.length === 0
+    ? change
+    : { ...change, replace: new Map([...(change.replace ?? []), ...replaced.map((node) => [node, []] as const)]) }
+}
