@@ -26,6 +26,12 @@ const BROKEN: Readonly<Record<string, () => Uint8Array>> = {
     new TextEncoder().encode(
       `version https://git-lfs.github.com/spec/v1\noid sha256:${'0'.repeat(64)}\nsize 102400000\n`,
     ),
+  'epsilon.yaml': () =>
+    new TextEncoder().encode(
+      "compare:\n  expected:\n    - where: '*'\n      what: bn-epsilon\n      values: [1e-5, 1e-3]\n      reason: Keras' default, trained with it\n",
+    ),
+  'slip.yaml': () =>
+    new TextEncoder().encode('compare:\n  expected:\n    - where: fc1\n      what: bn_epsilon\n      reason: ours\n'),
   'no-tensors.safetensors': () => safetensorsFile({}),
   'hostile-names.safetensors': () =>
     safetensorsFile({

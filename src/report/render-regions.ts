@@ -51,6 +51,7 @@ function renderFault(
       : cut
           .slice(0, 3)
           .map(({ reference }) => reference)
+          .filter((name, at, all) => all.indexOf(name) === at)
           .join(', ')
   return [
     `  ${String(number)}  ${style.bad(style.bold(headline(region)))}`,
@@ -66,7 +67,7 @@ function renderFault(
       ? []
       : [row('in the run', `relative L2 ${formatNumber(region.accumulated)} with all that happened before`)]),
     ...(region.smallest ? [row('smallest', smallestText(region.smallest))] : []),
-    ...causes.slice(0, MAX_CAUSES).flatMap((cause) => renderCause(cause, row, style)),
+    ...causes.slice(0, MAX_CAUSES).flatMap((cause, at) => renderCause(cause, causes.slice(0, at), row, style)),
     ...(causes.length === 0 ? [row('cause', 'not found')] : []),
   ].join('\n')
 }
@@ -77,15 +78,22 @@ function headline({ referenceNodes, reference }: RegionReport): string {
   return `${node.op} ${node.name === '' ? reference : node.name}`
 }
 
-function renderCause(cause: CauseReport, row: (label: string, text: string) => string, style: Style): string[] {
+function renderCause(
+  cause: CauseReport,
+  earlier: readonly CauseReport[],
+  row: (label: string, text: string) => string,
+  style: Style,
+): string[] {
   const { label, proved, confidence, detail, fix, indistinguishable = [] } = cause
   const weight = proved ? style.bad('proved') : `${Math.round(confidence * 100)} %`
+  // another word for the same
+  if (earlier.some((other) => other.detail === detail)) return [row('or', `${label} (${weight})`)]
   const proof = proofText(cause)
   return [
     row('cause', `${style.bold(label)} (${weight}): ${detail}`),
     ...(proof === '' ? [] : [row('proof', proof)]),
     ...(indistinguishable.length === 0 ? [] : [row('or', indistinguishable.join('; '))]),
-    ...(fix === undefined ? [] : [row('fix', style.bold(fix))]),
+    ...(fix === undefined || fix === '' ? [] : [row('fix', style.bold(fix))]),
   ]
 }
 
@@ -104,12 +112,12 @@ export function renderDrift({ regions }: Comparison, style: Style, columns: numb
       .map((bin) => {
         const values = bin.map(of).filter((value) => value !== null)
         const bar = values.length === 0 ? '·' : barOf(Math.max(...values))
-        return bin.some(isBad) ? style.bad(bar) : bar
+        return bin.some(isBad) ? style.bad(bar) : bin.some(({ state }) => state === 'accounted') ? style.warn(bar) : bar
       })
       .join('')
   const isBad = ({ state }: RegionReport) => state === 'different'
   const nearest = measured
-    .filter(({ state, ratio }) => state !== 'different' && ratio !== null)
+    .filter(({ state, ratio }) => (state === 'same' || state === 'suspicious') && ratio !== null)
     .sort((a, b) => b.ratio! - a.ratio!)[0]
   const closest =
     nearest && nearest.ratio! > 0

@@ -18,6 +18,7 @@ export function renderTransfer(transfer: Transfer, style: Style, columns = 100):
     report.written === null ? renderLines(report, style, columns) : renderTargets(report, style, columns),
     renderSources(report, style, columns),
     renderOpen(report, style, columns),
+    renderProof(report, style, columns),
     renderComparison(report, style, columns),
     renderNotes(report, style, columns),
   ]
@@ -102,13 +103,26 @@ function renderOpen({ targets, sources }: Transfer, style: Style, columns: numbe
   ].join('\n')
 }
 
+function renderProof({ proof }: Transfer, style: Style, columns: number): string {
+  if (proof === null) return ''
+  const { tensors, identical, problems } = proof
+  const text = `${identical} of ${plural(tensors, 'filled tensor')} read back from the file, bit for bit as computed`
+  const rows = problems.slice(0, MAX_ROWS).map((problem) => `  ${style.bad(wrap(problem, columns, 2))}`)
+  return [`${style.bold('Proof')}  ${wrap(text, columns, 7)}`, ...rows].join('\n')
+}
+
 function renderComparison({ comparison }: Transfer, style: Style, columns: number): string {
   if (comparison === null) return ''
-  const { verdict, summary, weights, behaviour, causes } = comparison
+  const { verdict, explained, summary, weights, behaviour, causes } = comparison
   const paint = { match: style.good, mismatch: style.bad, 'not-compared': style.warn }[verdict]
   const shown = causes.slice(0, 4).map(({ label, detail }) => `  ${style.bold(label)}  ${wrap(detail, columns, 4)}`)
   return [
     `${style.bold('Compare')}  ${paint(verdict)}: ${wrap(summary, columns, 9)}`,
+    ...(explained
+      ? [
+          `  ${wrap('What differs are tensors that the ledger above merges, splits, folds or sets to do nothing.', columns, 2)}`,
+        ]
+      : []),
     `  weights    ${wrap(weights, columns, 13)}`,
     `  behaviour  ${wrap(behaviour, columns, 13)}`,
     ...shown,

@@ -90,8 +90,19 @@ export const transferSchema = z.object({
     }),
   ),
   notes: z.array(z.string()),
+  proof: z
+    .object({
+      tensors: z.number().describe('tensors that were filled'),
+      identical: z.number().describe('of these, read back from the file bit for bit'),
+      problems: z.array(z.string()),
+    })
+    .nullable()
+    .describe('the file read again and every filled tensor computed again; null for a dry run'),
   comparison: z
     .object({
+      explained: z
+        .boolean()
+        .describe('what differs are tensors that the ledger merges, splits, folds or initialises, and nothing else'),
       verdict: z.enum(['match', 'mismatch', 'not-compared']),
       summary: z.string(),
       weights: z.string().describe('what the stored tensors say'),

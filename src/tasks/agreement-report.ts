@@ -87,7 +87,8 @@ function sentence(row: TaskAgreement): string {
   switch (row.kind) {
     case 'scores': {
       const first = `the first class is the same in ${row.samples - row.swaps} of ${plural(row.samples, 'sample')}`
-      const benign = row.swaps === 0 ? '' : `, ${row.benignSwaps} of the ${plural(row.swaps, 'swap')} within rounding`
+      const within = row.benignSwaps === 0 ? 'none' : row.benignSwaps
+      const benign = row.swaps === 0 ? '' : ` (${plural(row.swaps, 'swap')}, ${within} within rounding)`
       return `${first}${benign}; the first ${row.k} overlap by ${share(row.topK)}`
     }
     case 'mask':

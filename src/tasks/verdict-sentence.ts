@@ -18,19 +18,20 @@ export function verdictSentence(report: Omit<Comparison, 'summary'>): string {
 const hasOwnFault = ({ firstDivergence }: Omit<Comparison, 'summary'>) => firstDivergence !== null
 
 /** `match with 3 accounted differences` is said where the verdict is. */
-const accountedText = ({ accounted }: Omit<Comparison, 'summary'>) => {
+function accountedText({ accounted }: Omit<Comparison, 'summary'>): string | undefined {
   const held = accounted.filter(({ state }) => state === 'holds').length
-  return held === 0 ? '' : `, with ${plural(held, 'accounted difference')}`
+  return held === 0 ? undefined : `Match with ${plural(held, 'accounted difference')}`
 }
 
 function ofWeights(report: Omit<Comparison, 'summary'>): string {
   const { verdict, weights, behaviour } = report
+  const held = accountedText(report)
   if (verdict === 'not-compared')
     return weights.verdict === 'match'
       ? `The weights are the same, but behaviour, for which inputs were given, could not be compared: ${behaviour.reason}`
       : `Nothing could be compared: ${weights.reason}`
   if (verdict === 'match')
-    return `The weights are the same${accountedText(report)}: ${weights.reason}. Behaviour was not compared`
+    return `${held ? `${held}, all other weights are the same` : 'The weights are the same'}: ${weights.reason}. Behaviour was not compared`
   const place = placeOf(report)
   return place ? `They part at ${place}${why(report)}` : weights.reason
 }
@@ -38,9 +39,10 @@ function ofWeights(report: Omit<Comparison, 'summary'>): string {
 function ofBehaviour(report: Omit<Comparison, 'summary'>): string {
   const { verdict, behaviour, firstDivergence, weights, regions } = report
   const looked = coverageText(report)
+  const held = accountedText(report)
   if (verdict === 'not-compared') return `Nothing could be compared: ${behaviour.reason}`
   if (verdict === 'match')
-    return `Both compute the same${accountedText(report)}: ${looked === '' ? behaviour.reason : looked}`
+    return `${held ? `${held}, all else computes the same` : 'Both compute the same'}: ${looked === '' ? behaviour.reason : looked}`
   const faulty = regions.filter(({ state }) => state === 'different')
   if (faulty.length > 0) {
     const differ = `${faulty.length} of ${plural(regions.length, 'region')} differ${faulty.length === 1 ? 's' : ''}`
@@ -53,11 +55,14 @@ function ofBehaviour(report: Omit<Comparison, 'summary'>): string {
 }
 
 /** `BatchNormalization layer2.1.bn2, 11,500 x floor; cause proved: epsilon 0.001 in the candidate, ...` */
-function regionText({ reference, referenceNodes, ratio }: RegionReport, top: CauseReport | undefined): string {
+function regionText(
+  { reference, referenceNodes, ratio, relL2, reason }: RegionReport,
+  top: CauseReport | undefined,
+): string {
   const node = referenceNodes.at(-1)
   const name = node?.name ? `${node.op} ${node.name}` : node ? `${node.op} at ${reference}` : reference
-  const size = ratio === null ? '' : `, ${formatTimes(ratio)} x floor`
-  if (top === undefined) return `${name}${size}`
+  const size = ratio !== null ? `, ${formatTimes(ratio)} x floor` : relL2 === null && reason ? `, ${reason}` : ''
+  if (top === undefined || (!top.proved && top.confidence < 0.5)) return `${name}${size}`
   const cause = top.proved ? `cause proved: ${top.detail}` : `likely ${top.label}`
   return `${name}${size}; ${cause}`
 }

@@ -56,7 +56,15 @@ function faultCard(region: RegionReport, causes: readonly CauseReport[], at: num
   ]
   return `<article class="fault"><h3><span class="count">${at}</span>${escapeHtml(title)}</h3>
 <div class="pair">${side('Reference', reference, referenceNodes)}${side('Candidate', candidate, candidateNodes)}</div>
-${causes.length === 0 ? '<p class="dim">No cause was found.</p>' : causes.slice(0, 3).map(causeBlock).join('\n')}
+${
+  causes.length === 0
+    ? '<p class="dim">No cause was found.</p>'
+    : causes
+        .slice(0, 3)
+        .filter(({ detail }, at) => causes.findIndex((other) => other.detail === detail) === at)
+        .map(causeBlock)
+        .join('\n')
+}
 <dl>${facts.map(([term, text]) => `<dt>${term}</dt><dd>${text}</dd>`).join('')}</dl></article>`
 }
 
@@ -69,7 +77,7 @@ function causeBlock(cause: CauseReport): string {
   return `<div class="why"><div><b>${escapeHtml(label)}</b>${tag}</div><div>${escapeHtml(detail)}${
     proof === '' ? '' : `<div class="dim">${escapeHtml(proof)}</div>`
   }${indistinguishable.length === 0 ? '' : `<div class="dim">or: ${escapeHtml(indistinguishable.join('; '))}</div>`}${
-    fix === undefined ? '' : `<div class="fix"><span>Fix</span>${escapeHtml(fix)}</div>`
+    fix === undefined || fix === '' ? '' : `<div class="fix"><span>Fix</span>${escapeHtml(fix)}</div>`
   }</div></div>`
 }
 
