@@ -145,8 +145,22 @@ function isTwin(
   name: string,
   other: string,
 ): boolean {
+  return (
+    reference.producer.get(name)?.op === candidate.producer.get(other)?.op &&
+    takesTheSame(reference, candidate, partners, name, other)
+  )
+}
+
+/** Whether two values are made of values that stand for each other one by one. */
+export function takesTheSame(
+  reference: Side,
+  candidate: Side,
+  partners: ReadonlyMap<string, ValuePair>,
+  name: string,
+  other: string,
+): boolean {
   const [node, otherNode] = [reference.producer.get(name), candidate.producer.get(other)]
-  if (node === undefined || otherNode === undefined || node.op !== otherNode.op) return false
+  if (node === undefined || otherNode === undefined) return false
   const data = node.inputs.filter((input) => reference.shape(input) !== undefined)
   const otherData = otherNode.inputs.filter((input) => candidate.shape(input) !== undefined)
   return (

@@ -2,7 +2,7 @@ import { ToolError } from '../../errors.ts'
 import type { Node } from '../../model/graph.ts'
 import { type Attempt, attemptsAt, type Divergence, frontier, leftover, openSearch } from '../behaviour/divergence.ts'
 import { SAME_LAYOUT } from '../behaviour/layout.ts'
-import { nearestUnder, type Pairing, pairValues, type ValuePair } from '../behaviour/pair-values.ts'
+import { nearestUnder, type Pairing, pairValues, takesTheSame, type ValuePair } from '../behaviour/pair-values.ts'
 import { firstRuns, type Side, sideOf } from '../behaviour/recording.ts'
 import type { Anchor, Search } from '../behaviour/search.ts'
 import type { Force, RunForced } from './forced.ts'
@@ -94,7 +94,8 @@ export async function resynchronise(
     // operators that are skipped or supplied count when what takes them agrees
     const end = attempt.kind === 'supply' ? [pair.candidate] : resultsOf(side, force.candidate)
     const gained = [...found.pairs.keys()].some((name) => name !== pair.reference && !pairing.pairs.has(name))
-    const restored = !end.some((name) => open.has(name)) && (gained || end.length === 0)
+    const restored =
+      !end.some((name) => open.has(name)) && (gained || end.length === 0) && !crossesOutputs(first, next, found)
     return { attempt, pair, force, side: next, pairing: found, open: open.size, restored }
   }
 
@@ -136,7 +137,13 @@ export async function resynchronise(
     settled.size === 0
       ? { ...start, pairing: withOutputs(reference, natural, start.pairing) }
       : await stabilise(reference, natural, run, withOutputs(reference, natural, pairing), settled, equal)
-  return { ...end, places, repairs, lost: [...lost] }
+  return {
+    ...end,
+    pairing: withHidden(reference, end.replayed, end.pairing, anchors),
+    places,
+    repairs,
+    lost: [...lost],
+  }
 }
 
 /** Pairs that stand when each of them is cut, and the run that shows it. */
@@ -175,6 +182,30 @@ function pairReplayed(
   return pairValues(reference, replayed, limit, { structureMargin: REPLAYED_MARGIN, settled })
 }
 
+/**
+ * Values that differ and yet do not matter for what follows on these inputs (a branch that is scaled down to nothing)
+ * stand for each other by name, or by the weights that they are made with, and by what they are made of.
+ */
+function withHidden(reference: Side, replayed: Side, from: Pairing, anchors: readonly Anchor[]): Pairing {
+  const pairs = new Map(from.pairs)
+  const partners = new Map(from.partners)
+  const weighted = new Map(anchors.filter(({ folded }) => !folded).map((each) => [each.candidateNode, each]))
+  const results = new Map(reference.recording.graph.nodes.map(({ name, outputs }) => [name, outputs[0]]))
+  for (const other of replayed.order) {
+    if (partners.has(other)) continue
+    const node = replayed.producer.get(other)
+    const made = results.get(weighted.get(node?.name ?? '')?.referenceNode ?? '')
+    const name = reference.producer.has(other) ? other : made
+    if (name === undefined || pairs.has(name) || !takesTheSame(reference, replayed, partners, name, other)) continue
+    if (name !== other && reference.producer.get(name)?.op !== node?.op) continue
+    const pair = { ...pairOf(reference, replayed, from, { end: { reference: name, candidate: other } }) }
+    if (pair.distance === undefined) continue
+    pairs.set(name, { ...pair, found: name === other ? 'name' : 'weights' })
+    partners.set(other, pairs.get(name)!)
+  }
+  return { pairs, partners }
+}
+
 /** Outputs correspond by name, else by position, whatever they hold. */
 function withOutputs(reference: Side, candidate: Side, { pairs, partners }: Pairing): Pairing {
   const all = { pairs: new Map(pairs), partners: new Map(partners) }
@@ -189,6 +220,14 @@ function withOutputs(reference: Side, candidate: Side, { pairs, partners }: Pair
   }
   return all
 }
+
+/** Whether an output of the candidate equals another value than the output that it stands for, and that one is open. */
+const crossesOutputs = (reference: Side, candidate: Side, { partners, pairs }: Pairing): boolean =>
+  [...candidate.outputs].some((name) => {
+    const own = outputOf({ reference, candidate }, name)
+    const partner = partners.get(name)?.reference
+    return own !== undefined && partner !== undefined && partner !== own && !pairs.has(own)
+  })
 
 interface Outcome {
   readonly attempt: Attempt
