@@ -12,16 +12,18 @@ import { rowsOf } from './scoring/tally.ts'
 /**
  * Compares every pair of a corpus and scores the answers against the truth. Fails when a comparison breaks.
  *
- *     npm run faults -- [FOLDER] [--only WORD]... [--processes N] [--failures] [--json FILE] [--markdown]
+ *     npm run faults -- [FOLDER] [--only WORD]... [--every N] [--processes N] [--failures] [--json FILE] [--markdown]
  *
  * FOLDER is `.faults` unless given; it is made when it is not there, by the interpreter that MODELWRIGHT_PYTHON names
  * (default python3), with `--architectures` and `--faults` handed on. A folder laid out like a corpus, such as labelled
- * pairs from elsewhere, is scored as well.
+ * pairs from elsewhere, is scored as well. Pairs are taken in a scattered order, and Ctrl-C prints what is known so far,
+ * so that part of a run is a fair sample; `--every N` takes one pair in N.
  */
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     only: { type: 'string', multiple: true },
+    every: { type: 'string', default: '1' },
     processes: { type: 'string', default: '2' },
     failures: { type: 'boolean', default: false },
     json: { type: 'string' },
@@ -39,20 +41,24 @@ const truths = new Map<string, Truth>()
 for (const pair of json<{ pairs: Pair[] }>('index.json').pairs)
   truths.set(pair.id, json<Truth>(join(dirname(pair.candidate), 'truth.json')))
 
-const chosen = json<{ pairs: Pair[] }>('index.json').pairs.filter((pair) => wanted(pair, truths.get(pair.id)!))
+const wantedPairs = json<{ pairs: Pair[] }>('index.json').pairs.filter((pair) => wanted(pair, truths.get(pair.id)!))
+const chosen = wantedPairs.filter((_, index) => index % Number(options.every) === 0)
 const answers = new Map<string, Answer>()
 const started = Date.now()
-await answerAll(folder, chosen, Number(options.processes), (pair, answer) => {
+const stop = new AbortController()
+process.once('SIGINT', () => stop.abort())
+await answerAll(folder, scattered(chosen), Number(options.processes), stop.signal, (pair, answer) => {
   answers.set(pair.id, answer)
   if (process.stderr.isTTY) process.stderr.write(`\r${answers.size} of ${chosen.length}`)
 })
 
-const scored = chosen.map((pair) => judge(pair, truths.get(pair.id)!, answers.get(pair.id)!))
+const answered = chosen.filter(({ id }) => answers.has(id))
+const scored = answered.map((pair) => judge(pair, truths.get(pair.id)!, answers.get(pair.id)!))
 for (const split of ['development', 'held-out', 'mixed', 'all'] as const) {
   const part = split === 'all' ? scored : scored.filter((pair) => pair.split === split)
   if (part.length > 0) console.log(`\n${split}\n\n${renderTable(rowsOf(part))}`)
 }
-console.log(`\n${chosen.length} pairs in ${Math.round((Date.now() - started) / 1000)} s`)
+console.log(`\n${answered.length} of ${wantedPairs.length} pairs in ${Math.round((Date.now() - started) / 1000)} s`)
 if (options.failures) for (const pair of scored.filter(isFailure)) console.log(failureLine(pair))
 if (options.json !== undefined) writeFileSync(options.json, JSON.stringify(records(), null, 1))
 if (options.markdown) writeFileSync(join(import.meta.dirname, '../../docs/faults.md'), resultsPage(scored))
@@ -73,6 +79,12 @@ function makeCorpus(): void {
       'bash scripts/fixtures/setup.sh VENV, then MODELWRIGHT_PYTHON=VENV/bin/python npm run faults',
   )
   process.exit(2)
+}
+
+/** The same pairs, neighbours far apart: a prime stride through the list. */
+function scattered(pairs: readonly Pair[]): Pair[] {
+  const stride = pairs.length % 211 === 0 ? 1 : 211
+  return pairs.map((_, index) => pairs[(index * stride) % pairs.length]!)
 }
 
 /** Whether a pair bears every word of `--only`: its id, architecture, variant, half, class of fault or change. */
@@ -109,5 +121,5 @@ function failureLine(pair: Scored): string {
 }
 
 function records() {
-  return chosen.map((pair, index) => ({ ...scored[index], answer: answers.get(pair.id), truth: truths.get(pair.id) }))
+  return answered.map((pair, index) => ({ ...scored[index], answer: answers.get(pair.id), truth: truths.get(pair.id) }))
 }

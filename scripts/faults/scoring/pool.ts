@@ -8,18 +8,20 @@ const DEADLINE_MS = 180_000
 
 /**
  * Answers every pair of a corpus, in child processes: their memory and crashes are their own.
+ * @param signal when aborted, the pairs in hand are finished and no more are taken
  * @param onAnswer called as answers come in, in any order
  */
 export async function answerAll(
   folder: string,
   pairs: readonly Pair[],
   processes: number,
+  signal: AbortSignal,
   onAnswer: (pair: Pair, answer: Answer) => void,
 ): Promise<void> {
   const waiting = [...pairs]
   const work = async () => {
     let child = start()
-    for (let pair = waiting.shift(); pair !== undefined; pair = waiting.shift()) {
+    for (let pair = waiting.shift(); pair !== undefined && !signal.aborted; pair = waiting.shift()) {
       const answer = await ask(child, folder, pair)
       onAnswer(pair, answer)
       if (answer.verdict === 'error' && !child.connected) child = start()
