@@ -13,6 +13,7 @@ import { NORMALISE_OPERATORS } from './normalise.ts'
 import { PATCH_OPERATORS } from './patches.ts'
 import { POOL_OPERATORS } from './pool.ts'
 import { QUANTISE_OPERATORS } from './quantise.ts'
+import { QUANTISED_FUSED_OPERATORS } from './quantised-fused.ts'
 import { RECURRENT_OPERATORS } from './recurrent.ts'
 import { REDUCE_OPERATORS } from './reduce.ts'
 import { REGION_OPERATORS } from './regions-of-interest.ts'
@@ -40,7 +41,13 @@ const TABLES: Readonly<Record<string, OperatorTable>> = {
     ...QUANTISE_OPERATORS,
     ...REGION_OPERATORS,
   },
-  'com.microsoft': { ...FUSED_OPERATORS, ...FUSED_ATTENTION_OPERATORS },
+  'com.microsoft': {
+    ...FUSED_OPERATORS,
+    ...FUSED_ATTENTION_OPERATORS,
+    ...QUANTISED_FUSED_OPERATORS,
+    QuantizeLinear: QUANTISE_OPERATORS.QuantizeLinear!,
+    DequantizeLinear: QUANTISE_OPERATORS.DequantizeLinear!,
+  },
 }
 
 /** Operators that clamp positions, so that 2^63 - 1 in them means "to the end". */

@@ -30,7 +30,7 @@ function entryOf(call: Call, shape: readonly number[], list: Numbers): Entry {
 }
 
 /** The nearest value that the type holds; integers saturate. */
-function quantised(dtype: Dtype, values: Float64Array, zeroPoint: Entry, saturate: boolean): Float64Array {
+export function quantised(dtype: Dtype, values: Float64Array, zeroPoint: Entry, saturate: boolean): Float64Array {
   const { kind, bits } = DTYPES[dtype]
   if (kind === 'float') return roundTo(dtype, values, saturate)
   demand(kind === 'int' || kind === 'uint', `quantised to ${dtype}`)

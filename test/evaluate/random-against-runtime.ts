@@ -99,6 +99,8 @@ function compare(found: Numbers | undefined, expected: Tensor): number | string 
       total += Number.isFinite(b) ? b * b : 0
       continue
     }
+    // at a half, one rounding of the scale more or less decides which of two neighbours a quantised value is
+    if (found.kind === 'int' && expected.type === 'uint8' && Math.abs(a - b) === 1) continue
     if (found.kind !== 'float' || !Number.isFinite(a - b)) return `${a} at ${at}, runtime ${b}`
     squares += (a - b) ** 2
     total += b * b

@@ -236,3 +236,53 @@ export const biasGelu: Maker = (draw) => {
     inputs: [f32(shape, draw.normals(shape)), f32([size], draw.normals([size]))],
   }
 }
+
+/** A quantised array of any shape, with its scale and zero point. */
+function quantised(draw: Draw, shape: readonly number[]): Given[] {
+  const values = draw.list(elementCount(shape), () => draw.int(0, 255))
+  return [['uint8', shape, values], f32([], [draw.real(0.01, 0.05)]), ['uint8', [], [draw.int(90, 160)]]]
+}
+
+const target = (draw: Draw): Given[] => [f32([], [draw.real(0.02, 0.1)]), ['uint8', [], [draw.int(90, 160)]]]
+
+export const quantisedBinary: Maker = (draw) => {
+  const shape = draw.shape(1, 4)
+  const inputs = [...quantised(draw, shape), ...quantised(draw, shape), ...target(draw)]
+  return { opset: 1, domain: 'com.microsoft', inputs, outputs: ['uint8'] }
+}
+
+export const quantisedUnary: Maker = (draw) => {
+  const inputs = [...quantised(draw, draw.shape(1, 4)), ...target(draw)]
+  return { opset: 1, domain: 'com.microsoft', inputs, outputs: ['uint8'] }
+}
+
+export const quantisedGlobalPool: Maker = (draw) => {
+  const inputs = [...quantised(draw, draw.shape(4, 4, 6)), ...target(draw)]
+  return {
+    opset: 1,
+    domain: 'com.microsoft',
+    attributes: { channels_last: draw.int(0, 1) },
+    inputs,
+    outputs: ['uint8'],
+  }
+}
+
+export const quantisedConcat: Maker = (draw) => {
+  const shape = draw.shape(2, 3)
+  const parts = draw.list(draw.int(1, 3), () => quantised(draw, shape.with(1, draw.int(1, 4)))).flat()
+  return {
+    opset: 1,
+    domain: 'com.microsoft',
+    attributes: { axis: 1 },
+    inputs: [...target(draw), ...parts],
+    outputs: ['uint8'],
+  }
+}
+
+export const quantisedGemm: Maker = (draw) => {
+  const [m, k, n] = [draw.int(1, 5), draw.int(1, 30), draw.int(1, 5)]
+  const transB = draw.int(0, 1)
+  const bias: Given = ['int32', [n], draw.list(n, () => draw.int(-2000, 2000))]
+  const inputs = [...quantised(draw, [m, k]), ...quantised(draw, transB ? [n, k] : [k, n]), bias, ...target(draw)]
+  return { opset: 1, domain: 'com.microsoft', attributes: { transB }, inputs, outputs: ['uint8'] }
+}
