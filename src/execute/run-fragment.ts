@@ -23,6 +23,8 @@ export interface FragmentRunner {
     fragment: Fragment,
     feeds: readonly ReadonlyMap<string, ArrayValue>[],
   ): Promise<readonly ReadonlyMap<string, ArrayValue>[]>
+  /** Starts a thread and loads the runtime into it, while other work is done. */
+  warmUp(): void
   /** Runs a fragment part by part and reports what passes: `observe`. */
   observe(
     program: OnnxProgram,
@@ -101,6 +103,10 @@ export function openFragmentRunner({ workers = 1, threads = 1, signal }: RunnerO
         }
         return values
       })
+    },
+    warmUp() {
+      // Whatever fails here fails again, and is told, when something is to run.
+      take(seatFor(''), ({ thread }) => thread.ask({ kind: 'drop', keys: [] }, 'done')).catch(() => undefined)
     },
     observe(program, fragment, feeds, options = {}) {
       const common = { threads, ...(signal ? { signal } : {}) }

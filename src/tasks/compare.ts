@@ -2,9 +2,9 @@ import { type CreateHasher, hashSource } from '../bytes/hasher.ts'
 import type { BehaviourComparison } from '../compare/behaviour/compare-behaviour.ts'
 import type { Anchor } from '../compare/behaviour/search.ts'
 import { compareWeights } from '../compare/weights/compare-weights.ts'
-import type { WeightComparison } from '../compare/weights/comparison.ts'
+import type { WeightComparison, WeightSet } from '../compare/weights/comparison.ts'
 import { ToolError } from '../errors.ts'
-import { openFragmentRunner } from '../execute/run-fragment.ts'
+import { type FragmentRunner, openFragmentRunner } from '../execute/run-fragment.ts'
 import type { ModelInput } from '../formats/format.ts'
 import { formatTitle } from '../formats/registry.ts'
 import type { Layer } from '../layers/layer.ts'
@@ -35,6 +35,8 @@ export interface CompareOptions {
   readonly settings?: Settings
   /** told what is being done, for a progress line */
   readonly onStage?: (stage: string) => void
+  /** ends the comparison with its reason; what the runtime has begun is finished first */
+  readonly signal?: AbortSignal
 }
 
 /** The behaviour half of a comparison: what ran and what came of it, or why it did not run. */
@@ -75,16 +77,37 @@ export async function compareWithEvidence(
   stage('reading both models')
   const first: OpenedModel = { input: reference, model: await readModel(reference) }
   const second: OpenedModel = { input: candidate, model: await readModel(candidate) }
-  stage('comparing weights')
-  const [own, other] = [await weightSet(first), await weightSet(second)]
-  const weights = await compareWeights(own, other)
-  if (first.model.format === 'onnx' && second.model.format === 'onnx') stage('running both models')
-  const behaviour = await observeBehaviour(first, second, weights, anchorsOf(own.layers, weights), options)
-  stage('hashing')
-  const digests = await Promise.all([digest(reference, options.createHasher), digest(candidate, options.createHasher)])
+  const runnable = first.model.format === 'onnx' && second.model.format === 'onnx'
+  const runner = openFragmentRunner(options.signal ? { signal: options.signal } : {})
+  try {
+    // The runtime gets ready while weights are compared.
+    if (runnable) runner.warmUp()
+    stage('comparing weights')
+    const [own, other] = [await weightSet(first), await weightSet(second)]
+    const weights = await compareWeights(own, other)
+    options.signal?.throwIfAborted()
+    if (runnable) stage('running both models')
+    const behaviour = await observeBehaviour(runner, first, second, weights, anchorsOf(own.layers, weights), options)
+    return await evidenceOf({ reference: first, candidate: second, weights, behaviour }, [own, other], options)
+  } finally {
+    await runner.close()
+  }
+}
+
+async function evidenceOf(
+  parts: Omit<Parameters<typeof accountedReport>[0], 'digests' | 'outputKinds'>,
+  [own, other]: readonly [WeightSet, WeightSet],
+  options: CompareOptions,
+): Promise<Evidence> {
+  const { reference, candidate, behaviour } = parts
+  options.onStage?.('hashing')
+  const digests = await Promise.all([
+    digest(reference.input, options.createHasher),
+    digest(candidate.input, options.createHasher),
+  ])
   const outputKinds = options.settings?.outputs ?? {}
-  const parts = { reference: first, candidate: second, digests, weights, behaviour, outputKinds }
-  const report = accountedReport(parts, options.settings?.expected ?? [], [own.layers, other.layers])
+  const expected = options.settings?.expected ?? []
+  const report = accountedReport({ ...parts, digests, outputKinds }, expected, [own.layers, other.layers])
   const { recording, comparison } = behaviour
   return { report, ...(recording ? { recording } : {}), ...(comparison ? { comparison } : {}) }
 }
@@ -110,6 +133,7 @@ function anchorsOf(layers: readonly Layer[], { layerPairs, pairs }: WeightCompar
 }
 
 async function observeBehaviour(
+  runner: FragmentRunner,
   reference: OpenedModel,
   candidate: OpenedModel,
   weights: WeightComparison,
@@ -123,7 +147,6 @@ async function observeBehaviour(
       reason: `not compared: only ONNX models are run, the reference is ${formatTitle(reference.model.format)}, the candidate ${formatTitle(candidate.model.format)}${unused}`,
     }
   }
-  const runner = openFragmentRunner()
   try {
     const replaced = await roundedWeights(reference.model, candidate.model, weights)
     const recording = await runPair(runner, reference, candidate, {
@@ -140,8 +163,6 @@ async function observeBehaviour(
       return { reason: error.message, asked: given }
     if (error instanceof ToolError && error.code === 'INPUT_MISMATCH' && !given) return { reason: error.message }
     throw error
-  } finally {
-    await runner.close()
   }
 }
 

@@ -82,6 +82,11 @@ export async function readTensor(tensor: Tensor, maxBytes = MAX_WHOLE_TENSOR_BYT
       `tensor "${tensor.name}" has ${tensor.bytes} bytes: more than ${maxBytes} are not read at once`,
     )
   }
+  if (tensor.readInto) {
+    const whole = new Uint8Array(tensor.bytes)
+    await tensor.readInto(whole)
+    return whole
+  }
   let only: Uint8Array | undefined
   let all: Uint8Array | undefined
   let position = 0

@@ -2,7 +2,7 @@ import type { Layer, LayerKind, LayerWeight } from '../../layers/layer.ts'
 import { DTYPES, type Dtype, elementCount, isFloat } from '../../tensor/dtype.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { Side, WeightSet } from './comparison.ts'
-import { type Fingerprint, fingerprint } from './fingerprint.ts'
+import { type Fingerprint, fingerprinter } from './fingerprint.ts'
 import { roleFromName, splitName } from './names.ts'
 import { squeeze } from './transform.ts'
 
@@ -69,6 +69,7 @@ export async function prepare(set: WeightSet, side: Side, averaged: boolean): Pr
       if (known === undefined || (!WEIGHTED.has(known.layer.kind) && WEIGHTED.has(layer.kind)))
         owners.set(weight.tensor, { layer, weight, order })
     }
+  const fingerprint = fingerprinter()
   const groups = new Map<string, Group>()
   const entries: Entry[] = []
   const auxiliary: Auxiliary[] = []

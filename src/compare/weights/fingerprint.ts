@@ -26,10 +26,27 @@ export interface Fingerprint {
 const view = new Float32Array(65_536)
 const bitsView = new Uint32Array(view.buffer)
 
-/** Reads `tensor` once, in pieces. */
-export async function fingerprint(tensor: Tensor): Promise<Fingerprint> {
+/** A tensor of at most so many bytes is read in one piece, where that can be done in memory that is used again. */
+const MAX_PIECE_BYTES = 16 * 2 ** 20
+
+/** Takes fingerprints, one after the other: they share memory. */
+export function fingerprinter(): (tensor: Tensor) => Promise<Fingerprint> {
+  let memory = new Uint8Array(0)
+  return (tensor) => {
+    if (!tensor.readInto || tensor.bytes > MAX_PIECE_BYTES) return fingerprint(tensor, tensor.stream())
+    if (memory.length < tensor.bytes) memory = new Uint8Array(Math.max(tensor.bytes, 2 * memory.length))
+    return fingerprint(tensor, inOnePiece(tensor, memory.subarray(0, tensor.bytes)))
+  }
+}
+
+async function* inOnePiece(tensor: Tensor, memory: Uint8Array): AsyncGenerator<Uint8Array> {
+  await tensor.readInto!(memory)
+  yield memory
+}
+
+async function fingerprint(tensor: Tensor, pieces: AsyncIterable<Uint8Array>): Promise<Fingerprint> {
   const state: State = { h1: 0, h2: 0, first: 0, differ: 0, largest: 0, s2: 0, s4: 0, bits: 0, n: 0 }
-  for await (const piece of tensor.stream()) {
+  for await (const piece of pieces) {
     const values = decodePiece(tensor, piece, state.n)
     for (let start = 0; start < values.length; start += view.length) absorb(state, values, start)
   }
