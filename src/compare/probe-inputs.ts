@@ -35,8 +35,22 @@ export function resolveShape(spec: InputSpec, known: Map<string, number>): numbe
   })
 }
 
-/** A seeded input of `shape`, the same on every machine for the same arguments. */
-export function generateInput(dtype: Dtype, shape: readonly number[], kind: ProbeKind, seed: number): ArrayValue {
+/** Share of a sequence that a generated mask leaves visible: padding at the end, as in a batch of unlike lengths. */
+const VISIBLE = 0.7
+
+/**
+ * A seeded input of `shape`, the same on every machine for the same arguments.
+ * @param name of the graph input: masks, positions and segments of token models have values of their own
+ */
+export function generateInput(
+  dtype: Dtype,
+  shape: readonly number[],
+  kind: ProbeKind,
+  seed: number,
+  name = '',
+): ArrayValue {
+  const tokens = tokenInput(name, dtype, shape)
+  if (tokens) return { dtype, shape, bytes: encodeValues(dtype, tokens) }
   const random = seededRandom(seed * 7919 + elementCount(shape))
   const { kind: family } = DTYPES[dtype]
   const values =
@@ -55,6 +69,18 @@ export function generateInput(dtype: Dtype, shape: readonly number[], kind: Prob
     return dtype === 'int8' ? pixel - 128 : pixel
   })
   return { dtype, shape, bytes: encodeValues(dtype, integers) }
+}
+
+/** What accompanies token ids, by the names that it usually has: whole numbers along the last axis. */
+function tokenInput(name: string, dtype: Dtype, shape: readonly number[]): number[] | undefined {
+  const length = shape.at(-1) ?? 0
+  if (DTYPES[dtype].kind === 'float' || shape.length !== 2) return undefined
+  const at = (value: (position: number) => number) =>
+    Array.from({ length: elementCount(shape) }, (_, index) => value(index % length))
+  if (/mask/i.test(name)) return at((position) => (position < Math.max(1, VISIBLE * length) ? 1 : 0))
+  if (/position/i.test(name)) return at((position) => position)
+  if (/token_type|segment/i.test(name)) return at((position) => (position * 2 < length ? 0 : 1))
+  return undefined
 }
 
 function noise(count: number, random: () => number): Float32Array {

@@ -73,7 +73,7 @@ async function inputSets(
     const free = new Map<string, number>()
     const values = specs.map((spec, position): [string, ArrayValue] => [
       spec.name,
-      generateInput(spec.dtype, resolveShape(spec, free), kind, seed + index * 101 + position),
+      generateInput(spec.dtype, resolveShape(spec, free), kind, seed + index * 101 + position, spec.name),
     ])
     return { origin: `generated (${kind}, seed ${seed})`, values: new Map(values) }
   })
