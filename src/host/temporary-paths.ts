@@ -5,15 +5,24 @@ const temporary = new Set<string>()
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /**
- * From now until `forgetTemporary`, `path` (a file or folder) is removed when the process ends by Ctrl-C, by a request
- * to terminate, or by any other way that lets it act. The signal then takes its usual course.
+ * Makes a file or folder that from now on until `forgetTemporary` is removed when the process ends by Ctrl-C, by a
+ * request to terminate, or in any other way that lets it act. The signal then takes its usual course.
+ *
+ * @param make synchronous, and must fail where there is something already: our listeners stand before it runs, since a
+ *   signal without a listener ends the process at once, and they run only after it has returned
  */
-export function noteTemporary(path: string): void {
+export function makeTemporary(path: string, make: () => void): void {
   if (temporary.size === 0) {
     process.on('exit', removeAll)
     for (const signal of SIGNALS) process.on(signal, endBySignal)
   }
   temporary.add(path)
+  try {
+    make()
+  } catch (error) {
+    forgetTemporary(path)
+    throw error
+  }
 }
 
 /** The path is final, or gone. */

@@ -1,6 +1,8 @@
-import { access, constants, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { closeSync, openSync, renameSync } from 'node:fs'
+import { access, constants, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { ToolError } from '../errors.ts'
+import { forgetTemporary, makeTemporary } from './temporary-paths.ts'
 
 /**
  * Writes a whole file or none: to a temporary name beside it, then renamed. An interrupted run leaves no half file.
@@ -9,11 +11,14 @@ import { ToolError } from '../errors.ts'
 export async function writeWholeFile(path: string, content: string | Uint8Array): Promise<void> {
   const temporary = `${path}.${process.pid}.part`
   try {
+    makeTemporary(temporary, () => closeSync(openSync(temporary, 'wx')))
     await writeFile(temporary, content)
-    await rename(temporary, path)
+    renameSync(temporary, path)
   } catch (cause) {
     await rm(temporary, { force: true })
     throw writeFailure(path, cause)
+  } finally {
+    forgetTemporary(temporary)
   }
 }
 

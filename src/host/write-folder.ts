@@ -1,8 +1,9 @@
-import { mkdir, mkdtemp, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises'
+import { mkdirSync } from 'node:fs'
+import { mkdir, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { ToolError } from '../errors.ts'
 import { type OpenInput, openInput } from './open-input.ts'
-import { forgetTemporary, noteTemporary } from './temporary-paths.ts'
+import { forgetTemporary, makeTemporary } from './temporary-paths.ts'
 import { checkWritable, writeFailure } from './write-file.ts'
 
 /**
@@ -32,10 +33,12 @@ export async function writeNewFolder(
 ): Promise<void> {
   await checkFreeFolder(path)
   const place = resolve(path)
-  const temporary = await mkdtemp(join(dirname(place), `.${basename(place)}.part-`)).catch((cause) => {
+  const temporary = join(dirname(place), `.${basename(place)}.part-${process.pid}`)
+  try {
+    makeTemporary(temporary, () => mkdirSync(temporary))
+  } catch (cause) {
     throw writeFailure(path, cause)
-  })
-  noteTemporary(temporary)
+  }
   try {
     for (const [name, content] of files) {
       const target = join(temporary, name)

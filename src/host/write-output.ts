@@ -3,7 +3,7 @@ import { mkdir, open, realpath, rm, stat } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path'
 import { InternalError, ToolError } from '../errors.ts'
 import type { Output, PlannedFile } from '../writers/output.ts'
-import { forgetTemporary, noteTemporary } from './temporary-paths.ts'
+import { forgetTemporary, makeTemporary } from './temporary-paths.ts'
 import { writeFailure } from './write-file.ts'
 
 export interface WriteOptions {
@@ -91,8 +91,7 @@ async function isSame(path: string, there: { dev: number; ino: number }): Promis
  */
 function makeOutputFolder(path: string): boolean {
   try {
-    mkdirSync(path)
-    noteTemporary(path)
+    makeTemporary(path, () => mkdirSync(path))
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
@@ -110,9 +109,7 @@ async function makeFolder(folder: string, root: string): Promise<void> {
 }
 
 async function writeTemporary(temporary: string, file: PlannedFile, report: (bytes: number) => void): Promise<void> {
-  // Made synchronously: a signal cannot come between the file and our knowing of it.
-  closeSync(openSync(temporary, 'wx'))
-  noteTemporary(temporary)
+  makeTemporary(temporary, () => closeSync(openSync(temporary, 'wx')))
   try {
     const handle = await open(temporary, 'r+')
     try {
