@@ -1,4 +1,7 @@
-/** What the process's exit status means. Commands return one; only `main.ts` sets it. */
+/**
+ * What the process's exit status means. Commands return one; only `main.ts` sets it. A run that Ctrl-C ends has the
+ * status that the shell gives to it, 130: nothing half-written is left (`host/temporary-paths.ts`).
+ */
 export const ExitCode = {
   /** ran, and found nothing to report */
   clean: 0,

@@ -21,7 +21,8 @@ ${table(
   modelwright COMMAND --help    what a command takes, with examples
   modelwright --version
 
-Exit status: 0 clean, 1 a difference or finding, 2 could not run or nothing was compared.
+Exit status: 0 clean, 1 a difference or finding, 2 could not run or nothing was compared,
+130 ended by Ctrl-C (nothing half-written is left).
 Nothing that a file contains is ever executed.
 `
 }
