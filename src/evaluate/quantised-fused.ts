@@ -1,7 +1,7 @@
 import { type Call, input, int, type Operator, type OperatorTable, real } from './call.ts'
 import { combineValues, mapValues } from './elementwise.ts'
 import { gemm } from './matmul.ts'
-import { alike, demand, floats, NotCovered, type Numbers, scalarOf } from './numbers.ts'
+import { alike, axisOf, demand, floats, NotCovered, type Numbers, scalarOf } from './numbers.ts'
 import { POOL_OPERATORS } from './pool.ts'
 import { quantised } from './quantise.ts'
 import { transposed } from './shape.ts'
@@ -56,8 +56,7 @@ function concat(call: Call) {
   for (let index = 2; index < call.inputs.length; index += 3) parts.push(realAt(call, index))
   const first = parts[0]
   if (first === undefined) throw new NotCovered('nothing to join')
-  const stated = int(call, 'axis', 1)
-  const axis = stated < 0 ? stated + first.shape.length : stated
+  const axis = axisOf(int(call, 'axis', 1), first.shape.length)
   const blocks = first.shape.slice(0, axis).reduce((product, size) => product * size, 1)
   const rest = (shape: readonly number[]) => shape.toSpliced(axis, 1).join()
   demand(

@@ -246,8 +246,9 @@ export function castTo(x: Numbers, dtype: Dtype, saturate = true): Numbers {
   const lowest = sort === 'uint' ? 0 : -highest - 1
   for (const [index, value] of out.entries()) {
     const inside = value >= lowest && value <= highest
-    // what a float beyond the range becomes is up to the machine
-    demand(inside || (x.kind === 'int' && bits < 64), `${value} as ${dtype}`)
+    // what a float beyond the range becomes is up to the machine, except below 8 bits, which are cut from 8
+    const isCut = Number.isSafeInteger(value) && (bits < 8 || (x.kind === 'int' && bits < 64))
+    demand(inside || isCut, `${value} as ${dtype}`)
     if (inside) continue
     const modulus = 2 ** bits
     out[index] = ((((value - lowest) % modulus) + modulus) % modulus) + lowest

@@ -13,8 +13,12 @@ const KNOWN: Readonly<Record<string, string>> = {
     'written out as float32 steps: at a half their rounding decides, which float64 does not repeat',
 }
 
-/** Of the operators that we cover: cases that must be computed, not left out. */
-const SHARE = 0.96
+/**
+ * Of the operators that we cover: cases that must be computed, not left out. Those that are left out (version 1.23):
+ * training modes 8, shifts by a negative number 4, inner values of Attention whose place versions disagree on 2,
+ * rounding to float8_e8m0fnu 2, MaxUnpool to another size 1.
+ */
+const SHARE = 0.98
 
 describe.skipIf(folder === undefined)('operator cases of the onnx package (set MODELWRIGHT_ONNX_CASES)', () => {
   const { cases, run } = folder === undefined ? { cases: [], run: undefined } : readCases(folder)
