@@ -1,4 +1,4 @@
-import type { BehaviourComparison, Fault } from '../compare/behaviour/compare-behaviour.ts'
+import type { BehaviourComparison } from '../compare/behaviour/compare-behaviour.ts'
 import type { Side } from '../compare/behaviour/recording.ts'
 import type { Anchor } from '../compare/behaviour/search.ts'
 import { explainRegion, type Hint } from '../compare/hypotheses/explain-region.ts'
@@ -6,7 +6,7 @@ import type { ProvedCause } from '../compare/hypotheses/faulty-region.ts'
 import { compareByReplay } from '../compare/regions/compare-by-replay.ts'
 import { SAME_RATIO } from '../compare/regions/judge-regions.ts'
 import type { Region, RegionResult } from '../compare/regions/region.ts'
-import type { WeightComparison } from '../compare/weights/comparison.ts'
+import type { WeightCause, WeightComparison } from '../compare/weights/comparison.ts'
 import { evaluateRegion, type GivenNumbers, type Numbers } from '../evaluate/evaluate.ts'
 import { reductionLength } from '../evaluate/reduction-length.ts'
 import type { FragmentRunner } from '../execute/run-fragment.ts'
@@ -48,7 +48,8 @@ export async function judgePair(
         node.inputs.map((name) => shapeOf(name, side)),
       ),
     evaluate: (region, input) => exactValue(recording, region, input),
-    prove: (fault) => prove(recording, runner, options.weights, fault),
+    stated: (region) => statedIn(options.weights, region).some(({ decides }) => decides),
+    prove: (result, suspects) => prove(recording, runner, options.weights, { result, suspects }),
   })
 }
 
@@ -99,7 +100,7 @@ function prove(
   { programs, reference, candidate }: PairRecording,
   runner: FragmentRunner,
   weights: WeightComparison,
-  { result, causes }: Pick<Fault, 'result' | 'causes'>,
+  { result, suspects }: { result: RegionResult; suspects: () => Promise<readonly Hint[]> },
 ): Promise<ProvedCause[]> {
   const needed = valuesOf(result)
   return explainRegion(
@@ -111,7 +112,8 @@ function prove(
       shapes: new Map([...(candidate.runs[0] ?? [])].map(([name, { shape }]) => [name, shape])),
       tolerance: result.floor * SAME_RATIO,
     },
-    [...causes, ...stated(weights, result)],
+    statedIn(weights, result.region),
+    suspects,
   )
 }
 
@@ -121,7 +123,7 @@ function valuesOf({ region }: RegionResult): Set<string> {
 }
 
 /** What the files state about the layers of a region. */
-function stated({ causes }: WeightComparison, { region }: RegionResult): Hint[] {
+function statedIn({ causes }: WeightComparison, region: Region): WeightCause[] {
   const own = new Set(region.referenceNodes.map(({ name }) => name))
   const others = new Set(region.candidateNodes.map(({ name }) => name))
   return causes.filter(

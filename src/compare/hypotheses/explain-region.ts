@@ -25,14 +25,19 @@ const PARTIAL = 0.5
  * towards the candidate, runs it, and keeps what restores parity on inputs that were not used to choose it.
  *
  * @param hints causes that something else suspects; they decide between equals and are all there is when nothing proves
+ * @param suspects more of them, which cost a run: asked for only when nothing is proved
  * @returns most likely first; never empty: `unknown` when nothing was found
  */
-export async function explainRegion(faulty: FaultyRegion, hints: readonly Hint[] = []): Promise<ProvedCause[]> {
+export async function explainRegion(
+  faulty: FaultyRegion,
+  hints: readonly Hint[] = [],
+  suspects: () => Promise<readonly Hint[]> = async () => [],
+): Promise<ProvedCause[]> {
   let laboratory: Laboratory
   try {
     laboratory = await openLaboratory(faulty)
   } catch (error) {
-    return fallback(hints, error instanceof Error ? error.message : String(error))
+    return fallback([...(await suspects()), ...hints], error instanceof Error ? error.message : String(error))
   }
   const { context } = laboratory
   if (Math.max(...context.before) <= faulty.tolerance)
@@ -47,7 +52,7 @@ export async function explainRegion(faulty: FaultyRegion, hints: readonly Hint[]
     if (proved.length > 0) return report(proved, all, laboratory, hints)
   }
   const combined = await combination(laboratory, all)
-  return combined ?? unproved(all, laboratory, hints)
+  return combined ?? unproved(all, laboratory, [...(await suspects()), ...hints])
 }
 
 const isProof = ({ restored, judged, general, trial }: Outcome) =>

@@ -259,7 +259,11 @@ function candidateFeeds(
 }
 
 /** Shapes of the values that the candidate is fed: as it states them, or as they were. */
-function declaredShapes({ candidate: { graph }, region, shapes }: FaultyRegion): ReadonlyMap<string, readonly number[]> {
+function declaredShapes({
+  candidate: { graph },
+  region,
+  shapes,
+}: FaultyRegion): ReadonlyMap<string, readonly number[]> {
   const fed = region.cut.flatMap(({ candidate }) => graph.values.get(candidate) ?? [])
   const stated = [...graph.inputs, ...graph.outputs, ...fed]
   return new Map([

@@ -30,8 +30,13 @@ export interface ReplayOptions {
   /** constants of the candidate that are rounded while the reference runs with other ones: largest relative rounding */
   readonly coarse: ReadonlyMap<string, number>
   readonly evaluate: Evaluate
+  /** whether the files state a difference in a region that forbids a match: then suspicious is different */
+  readonly stated: (region: RegionResult['region']) => boolean
   /** finds causes by running a faulty region changed */
-  readonly prove: (fault: Pick<Fault, 'result' | 'causes'>) => Promise<readonly ProvedCause[]>
+  readonly prove: (
+    result: RegionResult,
+    suspects: () => Promise<readonly ValueCause[]>,
+  ) => Promise<readonly ProvedCause[]>
 }
 
 /**
@@ -44,7 +49,7 @@ export interface ReplayOptions {
 export async function compareByReplay(
   referenceRecording: Recording,
   naturalRecording: Recording,
-  { run, anchors, coarse, reductionLength, evaluate, prove }: ReplayOptions,
+  { run, anchors, coarse, reductionLength, evaluate, stated, prove }: ReplayOptions,
 ): Promise<BehaviourComparison> {
   const reference = sideOf(referenceRecording)
   const natural = sideOf(naturalRecording)
@@ -52,7 +57,11 @@ export async function compareByReplay(
   const { pairing, replayed } = found
   const disturbed = await run(forcesOf(natural, pairing), { inputs: 1, disturbed: true })
   const plain = judgeRegions(reference, replayed, sideOf(disturbed), pairing, { reductionLength, coarse })
-  const results = inOrder(reference, await arbitrate(reference, replayed, pairing, plain, evaluate))
+  const judged = await arbitrate(reference, replayed, pairing, plain, evaluate)
+  const results = inOrder(reference, judged).map(
+    (result): RegionResult =>
+      result.state === 'suspicious' && stated(result.region) ? { ...result, state: 'different' } : result,
+  )
   const notCompared: { what: string; reason: string }[] = []
   const ends = compareOutputs(reference, natural, new Map(), () => OUTPUT_LIMIT, notCompared)
   const byCandidate = new Map(results.map((result) => [result.region.at.candidate, result]))
@@ -62,16 +71,12 @@ export async function compareByReplay(
     .sort((left, right) => orderOf(reference, left) - orderOf(reference, right))
   const faults: Fault[] = []
   for (const [index, place] of places.entries()) {
-    const explained = index < MAX_EXPLAINED
-    const seen = explained ? await explain(reference, natural, run, pairing, place) : []
-    const causes = place.repaired ? proved(seen) : seen
-    const proofs = explained ? await prove({ ...place, causes }) : []
-    faults.push({
-      result: place.result,
-      divergence: place.divergence,
-      causes,
-      proofs: causes === seen ? proofs : agreeing(proofs, causes),
-    })
+    let seen: readonly ValueCause[] = []
+    // another run of the whole candidate: only where nothing is proved without it
+    const suspects = async () => (seen = await explain(reference, natural, run, pairing, place))
+    const proofs = index < MAX_EXPLAINED ? await prove(place.result, suspects) : []
+    const causes = place.repaired && !proofs.some((cause) => cause.proved) ? proved(seen) : seen
+    faults.push({ result: place.result, divergence: place.divergence, causes, proofs })
   }
   const outputs = ends.map((output) => outputResult(output, pairing, byCandidate, faults))
   const [first] = faults
@@ -171,14 +176,6 @@ async function explain(
 /** Left out or added, as a run without it has shown. */
 const proved = ([first, ...rest]: readonly ValueCause[]): ValueCause[] =>
   first === undefined ? [] : [{ ...first, proved: true, confidence: Math.max(first.confidence, 0.98) }, ...rest]
-
-/** What is proved already needs no other proof: that it can be made good in other words says less. */
-const agreeing = (proofs: readonly ProvedCause[], causes: readonly ValueCause[]): ProvedCause[] =>
-  proofs.map((proof) =>
-    causes.some(({ label }) => label === proof.label)
-      ? proof
-      : { ...proof, proved: false, confidence: Math.min(proof.confidence, 0.5) },
-  )
 
 /** Everything that depends on a result of `nodes`, these included. */
 function behindNodes(side: Side, nodes: readonly Node[]): Set<string> {
@@ -295,10 +292,12 @@ function verdictOf(
   if (judged.every(({ reference: name }) => saysNothing(reference, name)))
     return { verdict: 'not-compared', reason: 'every output of the reference is constant on these inputs' }
   const runs = reference.recording.runs.length
+  const doubtful = results.filter(({ state }) => state === 'suspicious').length
+  const doubt = doubtful === 0 ? '' : `, ${doubtful} of them further from it than rounding usually takes them`
   const which = outputs.length === 1 ? 'the output agrees' : `all ${outputs.length} outputs agree`
   return {
     verdict: 'match',
-    reason: `${which} on ${runs} input${runs === 1 ? '' : 's'}, and ${results.length === 1 ? 'the region' : `each of ${results.length} regions`} by itself`,
+    reason: `${which} on ${runs} input${runs === 1 ? '' : 's'}, and ${results.length === 1 ? 'the region' : `each of ${results.length} regions`} by itself${doubt}`,
   }
 }
 
