@@ -61,7 +61,10 @@ async function contentOf(model: Model): Promise<Map<string, string>> {
   return content
 }
 
-async function rewrite(path: string): Promise<{ wanted: Map<string, string>; found: Map<string, string> } | undefined> {
+async function rewrite(
+  path: string,
+  newName?: string,
+): Promise<{ wanted: Map<string, string>; found: Map<string, string> } | undefined> {
   const input = await openInput(path)
   try {
     const model = await readModel(input)
@@ -69,7 +72,7 @@ async function rewrite(path: string): Promise<{ wanted: Map<string, string>; fou
     if (filled.length === 0) return undefined
     const wanted = await contentOf(model)
     for (const { target, values } of filled) wanted.set(target.name, Buffer.from(await values()).toString('hex'))
-    const main = basename(model.files[0]!.name)
+    const main = newName ?? basename(model.files[0]!.name)
     const out = input.isFolder ? 'copy' : main
     const output = await planOutput({ target: model, input, filled, out, limits: DEFAULT_LIMITS })
     const files: Record<string, Uint8Array> = {}
@@ -110,4 +113,28 @@ test.each(others)('%s', async (path) => {
   const result = await rewrite(path)
   expect(result?.wanted.size).toBeGreaterThan(0)
   expect(result?.found).toEqual(result?.wanted)
+})
+
+test.each([
+  ['darknet/detector.cfg', 'new.weights'],
+  ['darknet/detector.weights', 'new.weights'],
+  ['darknet/detector.cfg', 'new.cfg'],
+  ['caffe/tiny-v2.caffemodel', 'new.caffemodel'],
+  ['frameworks/tf-checkpoint/two-shards.index', 'new.index'],
+  ['frameworks/onnx/external-two.onnx', 'new.onnx'],
+  ['frameworks/pytorch/state-dict.pt', 'new.pth'],
+])('%s as %s: companions that are found by name follow it', async (file, name) => {
+  const result = await rewrite(resolve(import.meta.dirname, 'fixtures', file), name)
+  expect(result?.wanted.size).toBeGreaterThan(0)
+  expect(result?.found).toEqual(result?.wanted)
+})
+
+test.each([
+  ['frameworks/safetensors/sharded/model.safetensors.index.json', 'one.pt'],
+  ['frameworks/keras-3/sequential.keras', 'x.h5'],
+  ['frameworks/npy/float32.npy', 'x.onnx'],
+])('%s cannot become %s', async (file, name) => {
+  await expect(rewrite(resolve(import.meta.dirname, 'fixtures', file), name)).rejects.toMatchObject({
+    code: 'NOT_WRITABLE',
+  })
 })

@@ -121,7 +121,7 @@ if (python === undefined || !existsSync(python)) {
  * Weights of one file carried into another whose own were scrambled before; what comes out must answer as PyTorch does
  * with the reference's weights.
  */
-const TRANSFERS: readonly (Row & { readonly from: string; readonly verdict?: 'mismatch' })[] = [
+const TRANSFERS: readonly (Row & { readonly from: string; readonly verdict?: 'match' | 'mismatch' })[] = [
   { from: 'reference/digits.pt', target: 'candidate/digits.keras', kind: 'keras' },
   { from: 'reference/digits.pt', target: 'candidate/digits.h5', kind: 'keras-h5' },
   { from: 'reference/digits.pt', target: 'candidate/digits.weights.h5', kind: 'keras-weights' },

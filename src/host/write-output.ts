@@ -40,7 +40,8 @@ export async function writeOutput(path: string, output: Output, options: WriteOp
       const temporary = `${target.path}.${process.pid}.part`
       await writeTemporary(temporary, target.file, (bytes) => {
         done += bytes
-        options.onProgress?.(done, total)
+        // checksums are written twice
+        options.onProgress?.(Math.min(done, total), total)
       })
       written.push({ temporary, path: target.path })
     }
