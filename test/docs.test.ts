@@ -1,6 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { expect, test } from 'vitest'
+import { EXPECTED_KINDS } from '../src/compare/accounted/expected.ts'
+import { JUDGEMENT_RULE, SAME_RATIO, SUSPICIOUS_RATIO } from '../src/compare/regions/judge-regions.ts'
+import { REPRO_RATIO } from '../src/compare/repro/shrink.ts'
+import { parseSettings } from '../src/settings/parse-settings.ts'
 
 /** Links between our pages lead somewhere. Links to the web are not followed: tests stay off the network. */
 const root = join(import.meta.dirname, '..')
@@ -52,4 +56,21 @@ test('what the README names, `npm run` knows', () => {
     for (const [, name] of readFileSync(join(root, page), 'utf8').matchAll(/npm run (?:--silent )?([\w:-]+)/g))
       expect(Object.keys(scripts), `${page} says "npm run ${name}"`).toContain(name)
   }
+})
+
+test('docs/comparison.md states the rule as the program has it', () => {
+  const page = readFileSync(join(root, 'docs/comparison.md'), 'utf8')
+  expect(page).toContain(`| up to ${SAME_RATIO} | same |`)
+  expect(page).toContain(`| up to ${SUSPICIOUS_RATIO} | suspicious |`)
+  expect(page.replaceAll(/\s+/g, ' ')).toContain(`more than ${REPRO_RATIO} times the floor`)
+  expect(JUDGEMENT_RULE).toContain('quarter unit in the last place')
+  expect(JUDGEMENT_RULE).toContain('half a unit')
+  expect(JUDGEMENT_RULE).toContain('sqrt(K)/8 units')
+})
+
+test('the example of docs/accounted.md is a good file, and its words are all there are', () => {
+  const page = readFileSync(join(root, 'docs/accounted.md'), 'utf8')
+  const [, example = ''] = /```yaml\n([\s\S]*?)```/.exec(page) ?? []
+  expect(parseSettings(example, 'modelwright.yaml').expected).toHaveLength(3)
+  for (const kind of Object.keys(EXPECTED_KINDS)) expect(page).toContain(`| \`${kind}\` |`)
 })

@@ -62,7 +62,8 @@ export const compareCommand: Command = {
   description: `Pairs every stored tensor of both models by value, whatever its name, order and layout, and says how the two
 relate: exact, equal after a named layout change, folded with BatchNorm (the epsilon is solved for), rounded, quantised,
 close, different, or missing. Compares the attributes of corresponding layers. Where both models are ONNX, runs both in
-ONNX Runtime on the same inputs and names the first value that differs although everything before it agrees.`,
+ONNX Runtime on the same inputs, runs every stretch of the candidate alone on the reference's own values, judges it by what
+rounding explains there, and proves causes by running it again with one thing changed (docs/comparison.md).`,
   examples: [
     {
       command: 'modelwright compare net.pt net.h5',

@@ -93,7 +93,7 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:3px 16px;margin:14px 0
 figure{margin:0 0 16px}figcaption{font-size:13px;margin-top:4px}.legend{display:flex;flex-wrap:wrap;gap:4px 18px;font-size:13px;color:var(--dim);margin-bottom:6px}
 .legend i{display:inline-block;margin-right:6px;vertical-align:middle}.legend .dot{width:9px;height:9px;border-radius:99px;background:var(--accent)}.legend .dot.bad{background:var(--bad)}.legend .bar{width:18px;border-top:2px solid var(--warn)}
 .grid{stroke:var(--line)}.run{fill:none;stroke:var(--warn);stroke-width:2;stroke-linejoin:round}.alone{fill:var(--accent)}circle.fault{fill:var(--bad)}.band{fill:var(--bad);opacity:.09}.target{fill:transparent}.target:hover{fill:var(--ink);opacity:.08}svg .name{fill:var(--bad);font-weight:600}
-.tag{display:inline-block;border:1px solid var(--line);border-radius:99px;padding:0 9px;font-size:12px;margin-left:6px;color:var(--dim)}
+.tag{display:inline-block;border:1px solid var(--line);border-radius:99px;padding:0 9px;font-size:12px;margin-left:6px;color:var(--dim)}.tag.bad{color:var(--bad);border-color:currentColor;font-weight:600}
 table{border-collapse:collapse;width:100%}th{font-size:12px;text-align:left;color:var(--dim);font-weight:600;position:sticky;top:0;background:var(--card)}
 th,td{padding:5px 10px 5px 0;border-bottom:1px solid var(--line)}.n{text-align:right;white-space:nowrap}.w{overflow-wrap:normal;white-space:nowrap}.w .dim{white-space:normal}
 .scroll{max-height:460px;overflow:auto}.filter{width:100%;margin:0 0 8px;padding:6px 10px;border:1px solid var(--line);border-radius:6px;background:var(--bg);color:var(--ink);font:inherit}
