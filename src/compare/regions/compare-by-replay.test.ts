@@ -101,7 +101,11 @@ async function compared(reference: Graph, candidate: Graph) {
     reductionLength: () => 1,
     coarse: new Map(),
     evaluate: async () => undefined,
-    prove: async () => [],
+    stated: () => false,
+    prove: async (_, suspects) => {
+      await suspects()
+      return []
+    },
   })
 }
 
