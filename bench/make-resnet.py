@@ -1,8 +1,9 @@
-"""ResNet-18 with seeded weights as ONNX, BatchNorm unfolded, and the same network under other names.
+"""ResNet-18 with seeded weights as ONNX, BatchNorm unfolded; the same network under other names, whole and with a fault.
 
     python bench/make-resnet.py FOLDER
 
-Writes resnet18.onnx, resnet18-renamed.onnx and image.npy into FOLDER.
+Writes resnet18.onnx, resnet18-renamed.onnx, resnet18-fault.onnx (the tenth BatchNorm has epsilon 1e-3 for 1e-5) and
+image.npy into FOLDER.
 """
 
 import sys
@@ -88,6 +89,12 @@ def main():
     )  # fmt: skip
     onnx.save(rename(onnx.load(folder / "resnet18.onnx")), folder / "resnet18-renamed.onnx")
     np.save(folder / "image.npy", image.numpy())
+    faulty = onnx.load(folder / "resnet18-renamed.onnx")
+    norm = [node for node in faulty.graph.node if node.op_type == "BatchNormalization"][9]
+    for attribute in norm.attribute:
+        if attribute.name == "epsilon":
+            attribute.f = 1e-3
+    onnx.save(faulty, folder / "resnet18-fault.onnx")
 
 
 main()

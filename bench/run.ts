@@ -3,7 +3,7 @@
  *
  * Needs a Python with torch, onnx, onnxruntime, safetensors and polygraphy: `npm run bench -- --python VENV/bin/python`
  * (scripts/fixtures/setup.sh makes one). `--files FOLDER` keeps the large files for the next run; `--only NAME` runs
- * `open`, `hash`, `write` or `compare` alone.
+ * `open`, `hash`, `write`, `compare`, `localise` or `scale` alone.
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { benchCompare } from './compare.ts'
 import { benchHash } from './hash.ts'
+import { benchLocalise, benchScale } from './localise.ts'
 import { ROUNDS } from './measure.ts'
 import { benchOpen } from './open.ts'
 import { benchWrite } from './write.ts'
@@ -31,13 +32,16 @@ try {
   const wanted = (name: string) => options.only === undefined || options.only === name
   execFileSync(process.execPath, [join(root, 'scripts/build.mjs')], { stdio: 'inherit' })
   describeMachine()
-  if (wanted('open') || wanted('hash') || wanted('write')) make('make-large.py', 'external-3.onnx')
+  if (wanted('open') || wanted('hash') || wanted('write') || wanted('scale')) make('make-large.py', 'external-3.onnx')
   if (wanted('open') && !benchOpen(folder, options.python)) process.exitCode = 1
   if (wanted('hash')) benchHash(folder)
   if (wanted('write') && !benchWrite(folder)) process.exitCode = 1
-  if (wanted('compare')) {
-    make('make-resnet.py', 'resnet18-renamed.onnx')
-    benchCompare(folder, options.python)
+  if (wanted('compare') || wanted('localise')) make('make-resnet.py', 'resnet18-fault.onnx')
+  if (wanted('compare')) benchCompare(folder, options.python)
+  if (wanted('localise')) benchLocalise(folder, options.python)
+  if (wanted('scale')) {
+    make('make-deep.py', 'deep-fault.onnx')
+    benchScale(folder, options.python)
   }
 } finally {
   if (options.files === undefined) rmSync(folder, { recursive: true, force: true })

@@ -81,6 +81,49 @@ def polygraphy(reference, candidate, inputs, marked):
     report(start, verdict="pass" if verdict else "fail", compared=len(verdict.output_names()))
 
 
+def marked(path):
+    """The model with every value as an output, beside it."""
+    import onnx
+
+    model = onnx.load(path, load_external_data=False)
+    known = {output.name for output in model.graph.output}
+    for node in model.graph.node:
+        for name in node.output:
+            if name and name not in known:
+                model.graph.output.add(name=name)
+    target = Path(path).with_suffix(".all.onnx")
+    target.write_bytes(model.SerializeToString())
+    report(time.perf_counter())
+
+
+def polygraphy_saved(reference, candidate, inputs):
+    """As its command line does it: run one, save every value; run the other, save; load both, compare."""
+    import numpy
+    from polygraphy.backend.onnx import BytesFromOnnx, ModifyOutputs, OnnxFromPath
+    from polygraphy.backend.onnxrt import OnnxrtRunner, SessionFromOnnx
+    from polygraphy.comparator import Comparator, RunResults, SimpleCompareFunc
+    from polygraphy.constants import MARK_ALL
+
+    start = time.perf_counter()
+    saved = []
+    for path in (reference, candidate):
+        model = BytesFromOnnx(ModifyOutputs(OnnxFromPath(path), outputs=MARK_ALL))
+        runner = OnnxrtRunner(SessionFromOnnx(model, providers=["cpu"]), name=path)
+        saved.append(f"{path}.{Path(candidate).stem}.json")
+        Comparator.run([runner], data_loader=[{"image": numpy.load(inputs)}]).save(saved[-1])
+    both = RunResults()
+    for path in saved:
+        both.extend(RunResults.load(path))
+    verdict = Comparator.compare_accuracy(both, compare_func=SimpleCompareFunc(atol=1e-4, rtol=1e-4))
+    first = verdict[0]
+    pairs = first[next(iter(first.keys()))][0]
+    wrong = [name for name, match in pairs.items() if not match]
+    for path in saved:
+        Path(path).unlink()
+    found = wrong[0] if wrong else ""
+    report(start, verdict="pass" if verdict else "fail", compared=len(verdict.output_names()), found=found)
+
+
 TASKS = {
     "nothing": nothing,
     "safetensors": safetensors,
@@ -90,5 +133,7 @@ TASKS = {
     "sessions": sessions,
     "polygraphy": lambda *paths: polygraphy(*paths, False),
     "polygraphy-all": lambda *paths: polygraphy(*paths, True),
+    "polygraphy-saved": polygraphy_saved,
+    "marked": marked,
 }
 TASKS[sys.argv[1]](*sys.argv[2:])

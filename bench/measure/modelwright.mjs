@@ -13,6 +13,8 @@ const TASKS = {
   hash: hashModelwright,
   tensors: hashTensors,
   compare,
+  localise,
+  sessions,
   write,
 }
 await TASKS[task]()
@@ -108,4 +110,46 @@ async function write() {
   const milliseconds = performance.now() - start
   for (const path of written) await rm(path)
   report({ milliseconds, bytes: output.files.reduce((sum, { bytes }) => sum + bytes, 0) })
+}
+
+/** Finds the fault, proves its cause, and makes the smallest model that shows it. */
+async function localise() {
+  const sdk = await import('../../dist/index.js')
+  const start = performance.now()
+  const [reference, candidate, inputs] = await Promise.all(files.map((file) => sdk.openInput(file)))
+  const evidence = await sdk.compareWithEvidence(reference, candidate, { inputs: [inputs] })
+  const compared = performance.now() - start
+  const repro = await sdk.reproduce(evidence, 'bench')
+  const { verdict, regions, coverage } = evidence.report
+  const first = regions.find(({ state }) => state === 'different')
+  report({
+    milliseconds: performance.now() - start,
+    verdict,
+    compared: coverage.compared,
+    comparedMs: Math.round(compared),
+    found: first ? `${first.reference}: ${first.causes?.[0]?.label ?? first.cause ?? ''}` : '',
+    repro: repro ? [...repro.files].find(([path]) => path.endsWith('.onnx'))?.[1].length : 0,
+  })
+}
+
+/** What ONNX Runtime alone takes for the same: both models loaded and run once, every value an output, all held. */
+async function sessions() {
+  const { default: ort } = await import('onnxruntime-node')
+  const start = performance.now()
+  const held = []
+  for (const file of files) {
+    const session = await ort.InferenceSession.create(file, {
+      graphOptimizationLevel: 'disabled',
+      intraOpNumThreads: 1,
+      interOpNumThreads: 1,
+      logSeverityLevel: 4,
+    })
+    const feeds = session.inputMetadata.map(({ name, shape }) => {
+      const sizes = shape.map((size) => (typeof size === 'number' ? size : 1))
+      const count = sizes.reduce((product, size) => product * size, 1)
+      return [name, new ort.Tensor('float32', new Float32Array(count).fill(0.5), sizes)]
+    })
+    held.push(session, await session.run(Object.fromEntries(feeds)))
+  }
+  report({ milliseconds: performance.now() - start, compared: Object.keys(held[1]).length })
 }
