@@ -39,20 +39,42 @@ export function decodeBoxes(
   reference: BoxTensors,
   candidate: BoxTensors,
 ): { reference: Box[]; candidate: Box[] }[] {
-  const asCorners = form.kind === 'final' || hasCorners(form, reference)
-  const [own, other] = [boxesOf(form, reference, asCorners), boxesOf(form, candidate, asCorners)]
+  const reading: Reading = {
+    asCorners: form.kind === 'final' || hasCorners(form, reference),
+    firstClass: form.kind === 'apart' && hasBackground(form.classes, reference[1] ?? []) ? 1 : 0,
+  }
+  const [own, other] = [boxesOf(form, reference, reading), boxesOf(form, candidate, reading)]
   return own.map((boxes, picture) => ({ reference: boxes, candidate: other[picture] ?? [] }))
+}
+
+/** How the numbers are read, decided by the reference's. */
+interface Reading {
+  readonly asCorners: boolean
+  /** 1 where class 0 is the background */
+  readonly firstClass: 0 | 1
+}
+
+/** Scores of a row that add up to 1 have a class for "nothing", and it is the first (SSD and its heirs). */
+function hasBackground(classes: number, scores: ArrayLike<number>): boolean {
+  const rows = classes < 2 ? 0 : Math.min(64, Math.floor(scores.length / classes))
+  const sums = Array.from({ length: rows }, (_, row) =>
+    Array.from({ length: classes }, (_, label) => scores[row * classes + label]!).reduce(
+      (sum, score) => sum + score,
+      0,
+    ),
+  )
+  return rows > 0 && sums.every((sum) => Math.abs(sum - 1) < 1e-3)
 }
 
 /** Share of rows that must read as corners for all to be corners. */
 const MOST = 0.95
 
 function hasCorners(form: BoxForm, tensors: BoxTensors): boolean {
-  const boxes = boxesOf(form, tensors, true).flat()
+  const boxes = boxesOf(form, tensors, { asCorners: true, firstClass: 0 }).flat()
   return boxes.filter(({ x1, y1, x2, y2 }) => x2 >= x1 && y2 >= y1).length >= MOST * boxes.length
 }
 
-function boxesOf(form: BoxForm, tensors: BoxTensors, asCorners: boolean): Box[][] {
+function boxesOf(form: BoxForm, tensors: BoxTensors, { asCorners, firstClass }: Reading): Box[][] {
   const [first = [], scores = [], labels] = tensors
   if (form.kind === 'final') return finalBoxes(form.width, form.rows, first)
   const perPicture = form.rows * (form.kind === 'apart' ? 4 : form.width)
@@ -62,8 +84,8 @@ function boxesOf(form: BoxForm, tensors: BoxTensors, asCorners: boolean): Box[][
       const start = picture * perPicture
       if (form.kind === 'apart') {
         const at = picture * form.rows + row
-        const found = best(scores, at * form.classes, 1, form.classes)
-        const label = form.hasLabels && labels ? labels[at]! : form.classes > 1 ? found.index : -1
+        const found = best(scores, at * form.classes + firstClass, 1, form.classes - firstClass)
+        const label = form.hasLabels && labels ? labels[at]! : form.classes > 1 ? found.index + firstClass : -1
         return box(first, start + row * 4, 1, asCorners, found.value, label)
       }
       if (form.kind === 'columns') {

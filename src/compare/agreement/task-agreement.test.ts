@@ -157,3 +157,16 @@ test('segmentation: channels first, channels last, one channel, labels', () => {
   )
   expect(taskAgreement([output('features', [1, 5, 16, 10], first(labels), first(others))], {}, 100_000)).toEqual([])
 })
+
+test('scores of a row that add up to 1 have a class for nothing: it is no object', () => {
+  const boxes = objects.flatMap(({ x, y, size }) => [x, y, x + size, y + size])
+  const scores = objects.flatMap(({ score }, at) => (at < 3 ? [1 - score, score] : [0.99, 0.01]))
+  const [found] = taskAgreement([
+    output('boxes', [1, 12, 4], boxes, boxes),
+    output('scores', [1, 12, 2], scores, scores),
+  ])
+  // fewer than twenty objects: the best count, background is not among them
+  expect(found).toMatchObject({ kind: 'boxes', form: 'apart', matched: 12, otherClass: 0 })
+  if (found?.kind !== 'boxes') throw new Error('no boxes')
+  expect(found.threshold).toBeLessThan(0.02)
+})
