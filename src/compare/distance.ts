@@ -19,6 +19,35 @@ export interface Distance {
 
 /** Distance of `candidate` from `reference`; both flat, equal length, any range. */
 export function distance(reference: ArrayLike<number>, candidate: ArrayLike<number>): Distance {
+  // No question about the elements, three times as fast: whatever is not finite shows in the sums.
+  let maxAbs = 0
+  let worst = -1
+  let scale = 0
+  let difference2 = 0
+  let reference2 = 0
+  for (let i = 0; i < reference.length; i++) {
+    const r = reference[i]!
+    const gap = Math.abs(candidate[i]! - r)
+    if (gap > maxAbs) {
+      maxAbs = gap
+      worst = i
+    }
+    const size = Math.abs(r)
+    scale = size > scale ? size : scale
+    difference2 += gap * gap
+    reference2 += r * r
+  }
+  if (!Number.isFinite(difference2 + reference2)) return distanceOfAny(reference, candidate)
+  return {
+    maxAbs,
+    maxRel: ratio(maxAbs, scale),
+    relL2: ratio(Math.sqrt(difference2), Math.sqrt(reference2)),
+    worst,
+    nonFinite: 0,
+  }
+}
+
+function distanceOfAny(reference: ArrayLike<number>, candidate: ArrayLike<number>): Distance {
   let maxAbs = 0
   let worst = -1
   let scale = 0

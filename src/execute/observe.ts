@@ -17,7 +17,7 @@ export interface ObserveOptions {
   readonly keep?: (name: string) => boolean
   /** default true */
   readonly sketch?: boolean
-  /** bytes of values, and of weights, that one part may take; default 32 MiB */
+  /** bytes of values, and of weights, that one part may take; default 16 MiB */
   readonly memoryBudget?: number
   /** of the runtime within one operator; default 1: repeated runs are equal bit by bit */
   readonly threads?: number
@@ -46,7 +46,7 @@ export interface Observation {
   readonly parts: number
 }
 
-const DEFAULT_BUDGET = 32 * 2 ** 20
+const DEFAULT_BUDGET = 16 * 2 ** 20
 
 /**
  * Runs a fragment, or a whole program (`wholeProgram`), part by part on several inputs and reports what passes, so that

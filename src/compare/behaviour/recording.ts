@@ -90,8 +90,8 @@ function fingerprint(values: ArrayLike<number>): Fingerprint {
   let squares = 0
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!
-    if (value < min) min = value
-    if (value > max) max = value
+    min = value < min ? value : min
+    max = value > max ? value : max
     squares += value * value
   }
   return { min, max, norm: Math.sqrt(squares) }

@@ -12,7 +12,7 @@ import { settleLayouts } from './rules.ts'
 import { ValueCache } from './values.ts'
 
 /** Decoded values kept beside those in use, so that memory stays near that of the largest pair. */
-const CACHE_BYTES = 64 * 2 ** 20
+const CACHE_BYTES = 16 * 2 ** 20
 
 /**
  * Pairs every stored tensor of two models by value, structure and shape, across formats, names and layouts.
