@@ -133,6 +133,9 @@ test.each([
   ['frameworks/safetensors/sharded/model.safetensors.index.json', 'one.pt'],
   ['frameworks/keras-3/sequential.keras', 'x.h5'],
   ['frameworks/npy/float32.npy', 'x.onnx'],
+  // Keras would look for another layout behind these names
+  ['frameworks/keras-3/sequential.weights.h5', 'x.h5'],
+  ['frameworks/keras-3/sequential-legacy.h5', 'x.weights.h5'],
 ])('%s cannot become %s', async (file, name) => {
   await expect(rewrite(resolve(import.meta.dirname, 'fixtures', file), name)).rejects.toMatchObject({
     code: 'NOT_WRITABLE',

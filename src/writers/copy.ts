@@ -5,7 +5,7 @@ import type { Model, ModelFile } from '../model/model.ts'
 import type { FilledTensor } from '../transfer/plan.ts'
 import { planBundleIndex } from './bundle-index.ts'
 import { companionPaths } from './companions.ts'
-import { checkPlace, filesOnDisk, type Located, locate } from './locate.ts'
+import { checkPlace, filesOnDisk, type Located, locate, notWritable } from './locate.ts'
 import { spliceOnnx } from './onnx-copy.ts'
 import { inOrder, type PlannedFile } from './output.ts'
 import { orderPatches, type Patch, patched } from './patch.ts'
@@ -124,15 +124,16 @@ async function planOnnx(
   const spliced = await spliceOnnx(
     main.source,
     {
-      coded: new Map(coded.map(({ codedAt, target }) => [codedAt!, { key: target.name, bytes: target.bytes }])),
+      coded: new Map(coded.map(({ codedAt, target }) => [codedAt!, { key: String(codedAt), bytes: target.bytes }])),
       renamed: new Map(renamed.map(([file, path]) => [old.get(file)!, path])),
       touched: new Set(touched.map(([file]) => old.get(file)!)),
     },
     limits,
   )
   const patches = own.map(({ patch, target, codedAt }) => {
-    const offset = codedAt === undefined ? spliced.moved(patch.offset) : spliced.rooms.get(target.name)
-    return { ...patch, offset: offset! }
+    const offset = codedAt === undefined ? spliced.moved(patch.offset) : spliced.rooms.get(String(codedAt))
+    if (offset === undefined) throw notWritable(target, 'it shares its place in the graph with another tensor')
+    return { ...patch, offset }
   })
   return patchSource(spliced.source, patches)
 }

@@ -127,7 +127,7 @@ export async function checkPlace({ target, patch, from }: Located, source: ByteS
 }
 
 /** The one sentence for what cannot be written in place. */
-function notWritable({ name }: Pick<Tensor, 'name'>, why: string): ToolError {
+export function notWritable({ name }: Pick<Tensor, 'name'>, why: string): ToolError {
   const instead = 'Give -o a name that ends in .safetensors or .npz to write the weights alone'
   return new ToolError('NOT_WRITABLE', `tensor "${name}" cannot be replaced where it is: ${why}. ${instead}`)
 }

@@ -36,11 +36,12 @@ export interface OutputRequest {
  */
 export async function planOutput({ target, input, filled, out, limits }: OutputRequest): Promise<Output> {
   const name = out.toLowerCase()
-  const weights = name.endsWith('.weights.h5') ? kerasWeights(target) : undefined
+  const weights = name.endsWith(KERAS_3_WEIGHTS) ? kerasWeights(target) : undefined
   if (weights !== undefined) {
     const file = { path: '', ...(await planPart(target, weights, filled)) }
     return { format: 'keras-h5', kind: 'fresh', isFolder: false, files: [file] }
   }
+  if (isOtherKerasLayout(name, target)) throw unknownEnding(out, target)
   const writer = FRESH.find(({ ending }) => name.endsWith(ending))
   const isFolder = input.isFolder && writer === undefined
   if (isFolder || isLikeTarget(name, target)) {
@@ -87,15 +88,25 @@ function isLikeTarget(name: string, target: Model): boolean {
   return usual.some((extension) => name.endsWith(extension))
 }
 
+const KERAS_3_WEIGHTS = '.weights.h5'
+
+/** Keras goes by the ending: what it looks for in a `.weights.h5` is laid out in another way than in any other `.h5`. */
+function isOtherKerasLayout(name: string, { format, variant, files }: Model): boolean {
+  const asked = name.endsWith(KERAS_3_WEIGHTS)
+  if (format !== 'keras-h5' || !variant?.startsWith('Keras') || asked === files[0]!.name.endsWith(KERAS_3_WEIGHTS))
+    return false
+  return asked !== (variant === 'Keras 3 weights (HDF5)') && /\.(h5|hdf5)$/.test(name)
+}
+
 function ending(name: string): string {
-  return /\.[^./\\]+$/.exec(name)?.[0] ?? ''
+  return name.endsWith(KERAS_3_WEIGHTS) ? KERAS_3_WEIGHTS : (/\.[^./\\]+$/.exec(name)?.[0] ?? '')
 }
 
 function unknownEnding(out: string, target: Model): ToolError {
   const own = ending(target.files[0]!.name)
   const choices = [
     ...(own === '' ? [] : [`${own} (the target with new values)`]),
-    ...(kerasWeights(target) === undefined ? [] : ['.weights.h5']),
+    ...(kerasWeights(target) === undefined ? [] : [KERAS_3_WEIGHTS]),
     '.safetensors',
     '.npz',
   ]
