@@ -49,8 +49,8 @@ export function leftover(side: Side, paired: ReadonlySet<string>): Leftover {
   return { hidden: rest.filter((name) => hidden.has(name)), unexplained: rest.filter((name) => !hidden.has(name)) }
 }
 
-/** Operators that only move values: what they give corresponds to what they take. */
-const MOVES = new Set(['Transpose', 'Identity', 'Squeeze', 'Unsqueeze', 'Dropout', 'Cast'])
+/** Operators that leave values and their order alone: what they give corresponds to what they take. */
+const KEEPS = new Set(['Identity', 'Squeeze', 'Unsqueeze', 'Dropout'])
 
 /** A place where the computations may part, and what to feed instead to see whether what follows agrees again. */
 export interface Attempt {
@@ -150,12 +150,12 @@ function behindEverything(search: Search, differing: readonly DifferingOutput[])
   return { ...divergenceAt(search, output.reference, output.candidate), ...(inserted ? { inserted } : {}) }
 }
 
-/** Candidate value -> reference value; a value that is only moved keeps its partner. */
+/** Candidate value -> reference value; a value that is only passed on keeps its partner. */
 function partnersOf(candidate: Side, pairing: Pairing): Map<string, string> {
   const partners = new Map([...pairing.partners].map(([name, { reference }]) => [name, reference]))
   for (const name of candidate.order) {
     const node = candidate.producer.get(name)
-    const source = node === undefined || !MOVES.has(node.op) ? undefined : partners.get(node.inputs[0] ?? '')
+    const source = node === undefined || !KEEPS.has(node.op) ? undefined : partners.get(node.inputs[0] ?? '')
     if (source !== undefined && !partners.has(name)) partners.set(name, source)
   }
   return partners

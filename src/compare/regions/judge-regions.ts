@@ -144,7 +144,10 @@ function floorOf(
   const dtype = replayed.recording.runs[0]?.get(candidate)?.dtype ?? 'float32'
   // integers are exact
   if (!isFloat(dtype)) return { floor: 1e-12, floorFrom: 'unit' }
-  const unit = Math.max(unitOf(dtype), ...nodes.map((node) => unitInside(replayed, node)))
+  // a model that computes in half precision rounds so; one that passes through it in places has a difference there
+  const unit = isHalf(replayed)
+    ? Math.max(unitOf(dtype), ...nodes.map((node) => unitInside(replayed, node)))
+    : unitOf('float32')
   const terms = nodes.reduce((longest, node) => Math.max(longest, reductionLength(node, replayed)), 1)
   const sum = (Math.sqrt(terms) * unit) / 8
   const response = responseOf(replayed, disturbed, candidate, order)
@@ -152,6 +155,20 @@ function floorOf(
   const floor = Math.max(unit / 4, sum, response, stored / STORED_SHARE)
   const floorFrom = floor === response ? 'disturbance' : floor === sum ? 'reduction' : 'unit'
   return { floor, floorFrom }
+}
+
+/** Share of a model's values in half precision from which on that is its arithmetic. */
+const HALF_SHARE = 0.2
+
+const halves = new WeakMap<Side, boolean>()
+
+function isHalf(side: Side): boolean {
+  const known = halves.get(side)
+  if (known !== undefined) return known
+  const types = side.order.flatMap((name) => side.recording.runs[0]?.get(name)?.dtype ?? []).filter(isFloat)
+  const half = types.filter((type) => unitOf(type) > unitOf('float32')).length > HALF_SHARE * types.length
+  halves.set(side, half)
+  return half
 }
 
 /** The widest spacing among the values that an operator inside the region gives. */

@@ -128,7 +128,9 @@ export async function resynchronise(
       witnesses.push(force)
       const node = force.consumer ?? side.producer.get(force.candidate)
       if (node) repairs.set(node, attempt.divergence)
-      for (const [name, found] of best.pairing.partners) if (!pairing.partners.has(name)) settled.set(name, found)
+      // what only repeats a known value does so with the repair alone
+      for (const [name, found] of best.pairing.partners)
+        if (!pairing.partners.has(name) && !pairing.pairs.has(found.reference)) settled.set(name, found)
     }
     side = best.side
     pairing = best.pairing
