@@ -131,6 +131,18 @@ export const ACTIVATIONS: readonly ActivationForm[] = [
     apply: (x) => x * Math.tanh(softplus(x)),
     build: (sketch, value) => sketch.add('Mul', [value, sketch.add('Tanh', [sketch.add('Softplus', [value])])]),
   },
+  {
+    family: 'mish',
+    name: "Mish's gate",
+    apply: (x) => Math.tanh(softplus(x)),
+    build: (sketch, value) => sketch.add('Tanh', [sketch.add('Softplus', [value])]),
+  },
+  {
+    family: 'gelu-sigmoid',
+    name: 'the gate of GELU (sigmoid form)',
+    apply: (x) => sigmoid(1.702 * x),
+    build: (sketch, value) => sketch.add('Sigmoid', [sketch.add('Mul', [value, sketch.number(1.702)])]),
+  },
   clipped(0, 1),
   clipped(-1, 1),
   clipped(0, 20),

@@ -46,6 +46,7 @@ const SILENT: ReadonlySet<string> = new Set([
   'auto_pad',
   'saturate',
   'select_last_index',
+  'extrapolation_value',
 ])
 
 /** What an attribute is when a node does not state it. @source ONNX operator schemas */

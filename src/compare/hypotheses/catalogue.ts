@@ -1,4 +1,4 @@
-import { extraActivation, missingActivation, otherActivation } from './catalogue/activations.ts'
+import { extraActivation, insertedActivation, missingActivation, otherActivation } from './catalogue/activations.ts'
 import { oneFactor, orderFitted, perChannel } from './catalogue/fits.ts'
 import { channelOrder, endTransposed, flattenOrder, inputChannels, recurrent } from './catalogue/layout.ts'
 import { batchNormParameters, epsilon, normAsTrained } from './catalogue/normalisation.ts'
@@ -24,6 +24,7 @@ export const CATALOGUE: readonly Hypothesis[] = [
   partsInOtherOrder,
   missingActivation,
   extraActivation,
+  insertedActivation,
   otherActivation,
   epsilon,
   batchNormParameters,

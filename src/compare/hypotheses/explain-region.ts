@@ -12,7 +12,7 @@ export interface Hint {
   readonly detail: string
 }
 
-const STAGES: readonly Stage[] = ['stated', 'exact', 'borrowed', 'fitted']
+const STAGES: readonly Stage[] = ['stated', 'exact', 'wide', 'borrowed', 'fitted']
 /** Independent inputs on which parity must come back. */
 const MIN_JUDGED = 2
 /** Trials per stage; beyond it the least likely are left out. */

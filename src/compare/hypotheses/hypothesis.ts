@@ -40,10 +40,11 @@ export interface Trial {
 /**
  * - `stated`: differences that both files show, tried one at a time
  * - `exact`: changes without free parameters
+ * - `wide`: more of these, many and seldom right: operators put between others, axes and channels in other orders
  * - `borrowed`: weights of other layers, and weights re-ordered
  * - `fitted`: numbers fitted on the first input, judged on the others
  */
-export type Stage = 'stated' | 'exact' | 'borrowed' | 'fitted'
+export type Stage = 'stated' | 'exact' | 'wide' | 'borrowed' | 'fitted'
 
 /** A row of the catalogue. */
 export interface Hypothesis {

@@ -69,8 +69,9 @@ export const statedAttributes = defineHypothesis({
 })
 
 function attributeTrials(context: RegionContext, mine: Node, theirs: Node): Trial[] {
-  // pads follow from the others
-  const order = (name: string) => ['pads', 'strides', 'dilations'].indexOf(name)
+  // pads follow from the others, the rule of coordinates from the kernel
+  const order = (name: string) =>
+    ['pads', 'strides', 'dilations', 'nearest_mode', 'coordinate_transformation_mode', 'mode'].indexOf(name)
   const differing = differingAttributes(mine, theirs).sort((a, b) => order(b) - order(a))
   const trials = differing.flatMap((name): Trial[] => {
     const value = mine.attributes[name]
@@ -111,7 +112,7 @@ function attributeTrials(context: RegionContext, mine: Node, theirs: Node): Tria
 }
 
 function contextLabel(context: RegionContext, mine: Node, theirs: Node, name: string): CauseLabel {
-  if (mine.op === 'Transpose' && name === 'perm') return labelOfReshuffle(context, mine)
+  if (mine.op === 'Transpose' && name === 'perm') return labelOfReshuffle(context.reference, mine)
   if (mine.op === 'FusedConv' || mine.op === 'FusedGemm') {
     const [a, b] = [mine.attributes.activation, theirs.attributes.activation]
     if (name.startsWith('activation_') && a === 'Clip') return 'clip-range'

@@ -89,7 +89,7 @@ export const missingActivation = defineHypothesis({
   id: 'missing-activation',
   stage: 'exact',
   labels: ['activation-missing'],
-  how: "the reference's activation is left out; or each usual activation is put behind the candidate's values",
+  how: "the reference's activation is left out",
   trials: (context) => [
     ...activationsOf(context.reference).flatMap((span) =>
       trial('reference', leaveOut(context.reference, span.to, span.from), {
@@ -100,6 +100,16 @@ export const missingActivation = defineHypothesis({
         fix: `apply ${nameOf(span)} where the reference has ${named(span.nodes.at(-1)!)}`,
       }),
     ),
+  ],
+})
+
+/** An activation put where one side has none. */
+export const insertedActivation = defineHypothesis({
+  id: 'inserted-activation',
+  stage: 'wide',
+  labels: ['activation-missing', 'activation-extra'],
+  how: "each usual activation is put behind the candidate's values, or behind the reference's",
+  trials: (context) => [
     ...(activationsOf(context.reference).length > 0 ? openValues(context.candidate) : []).flatMap((value) =>
       ACTIVATIONS.slice(0, 14).flatMap((form) =>
         trial('candidate', changeValue(context.candidate, value, form.build), {
@@ -110,25 +120,6 @@ export const missingActivation = defineHypothesis({
           fix: `apply ${form.name} to "${value}"`,
         }),
       ),
-    ),
-  ],
-})
-
-/** An activation that only the candidate applies. */
-export const extraActivation = defineHypothesis({
-  id: 'extra-activation',
-  stage: 'exact',
-  labels: ['activation-extra'],
-  how: "the candidate's activation is left out; or each usual activation is put behind the reference's values",
-  trials: (context) => [
-    ...activationsOf(context.candidate).flatMap((span) =>
-      trial('candidate', leaveOut(context.candidate, span.to, span.from), {
-        label: 'activation-extra',
-        also: ['layer-extra'],
-        prior: 0.96,
-        detail: `the candidate applies ${nameOf(span)} (${named(span.nodes.at(-1)!)}) and the reference does not`,
-        fix: `remove ${named(span.nodes.at(-1)!)}`,
-      }),
     ),
     ...openValues(context.reference).flatMap((value) =>
       formsFor(context)
@@ -142,6 +133,25 @@ export const extraActivation = defineHypothesis({
             fix: `do not apply ${form.name} there`,
           }),
         ),
+    ),
+  ],
+})
+
+/** An activation that only the candidate applies. */
+export const extraActivation = defineHypothesis({
+  id: 'extra-activation',
+  stage: 'exact',
+  labels: ['activation-extra'],
+  how: "the candidate's activation is left out",
+  trials: (context) => [
+    ...activationsOf(context.candidate).flatMap((span) =>
+      trial('candidate', leaveOut(context.candidate, span.to, span.from), {
+        label: 'activation-extra',
+        also: ['layer-extra'],
+        prior: 0.96,
+        detail: `the candidate applies ${nameOf(span)} (${named(span.nodes.at(-1)!)}) and the reference does not`,
+        fix: `remove ${named(span.nodes.at(-1)!)}`,
+      }),
     ),
   ],
 })

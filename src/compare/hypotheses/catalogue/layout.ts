@@ -1,16 +1,18 @@
 import type { Node } from '../../../model/graph.ts'
+import { numbersOf } from '../../../tensor/array-value.ts'
 import { elementCount } from '../../../tensor/dtype.ts'
 import type { CauseLabel } from '../../vocabulary.ts'
-import { integers, permutations, reversedOrder } from '../arrays.ts'
+import { arrayOf, integers, permutations, reversedOrder } from '../arrays.ts'
 import { reachesInput } from '../constant-place.ts'
 import { type Change, defineHypothesis, type Trial } from '../hypothesis.ts'
 import { labelOfReshuffle } from '../moved-axes.ts'
 import type { RegionContext } from '../region-context.ts'
 import { dataInputs, isReal, type RegionSide, shapeOf } from '../region-side.ts'
-import { behindEnd, changeInput, changeValue, computeInstead, withAttributes } from '../sketch.ts'
+import { behindEnd, changeInput, changeValue, computeInstead, openSketch, typeOf, withAttributes } from '../sketch.ts'
 import { named } from '../wording.ts'
 
 type Told = Pick<Trial, 'label' | 'detail' | 'fix' | 'prior'> & Partial<Trial>
+type Role = RegionSide['role']
 
 const rebuilt = (change: Change | undefined, told: Told): Trial[] =>
   change === undefined ? [] : [{ side: 'reference', change, parameters: 0, ...told }]
@@ -24,10 +26,16 @@ export const flattenOrder = defineHypothesis({
   labels: ['flatten-order', 'channel-order'],
   how: "axes are transposed before the reference's reshapes and flattens; its transposes run with every other order of axes of one result shape, or as plain reshapes",
   trials: (context) =>
-    context.reference.nodes.flatMap((node): Trial[] => {
-      if (node.op === 'Reshape' || node.op === 'Flatten') return reshapeTrials(context, node)
-      return node.op === 'Transpose' ? transposeTrials(context, node) : []
-    }),
+    context.reference.nodes
+      .flatMap((node): Trial[] => {
+        if (node.op === 'Reshape' || node.op === 'Flatten') return reshapeTrials(context, node)
+        return node.op === 'Transpose' ? transposeTrials(context, node, 'reference') : []
+      })
+      .concat(
+        context.candidate.nodes.flatMap((node) =>
+          node.op === 'Transpose' ? transposeTrials(context, node, 'candidate') : [],
+        ),
+      ),
 })
 
 function reshapeTrials(context: RegionContext, node: Node): Trial[] {
@@ -72,13 +80,17 @@ function reshapeTrials(context: RegionContext, node: Node): Trial[] {
 /** An order of axes with those of size one left out. */
 const squeezed = (shape: readonly number[], axes: readonly number[]) => axes.filter((axis) => shape[axis] !== 1).join()
 
-function transposeTrials(context: RegionContext, node: Node): Trial[] {
-  const { reference } = context
+function transposeTrials(context: RegionContext, node: Node, role: Role): Trial[] {
+  const reference = context[role]
   const shape = shapeOf(reference, node.inputs[0]!)
   const result = shapeOf(reference, node.outputs[0]!)
   if (shape === undefined || result === undefined || shape.length > 5) return []
-  const label = labelOfReshuffle(context, node)
-  const fix = `move axes as the reference's ${named(node)} does`
+  const label = labelOfReshuffle(reference, node)
+  const own = role === 'reference'
+  const fix = own
+    ? `move axes as the reference's ${named(node)} does`
+    : `move axes as the reference does in place of ${named(node)}`
+  const [here, there] = own ? ['the candidate', 'the reference'] : ['the reference', 'the candidate']
   const others = permutations(shape.length)
     .filter((axes) => axes.map((axis) => shape[axis]).join() === result.join())
     .flatMap((axes) =>
@@ -101,8 +113,9 @@ function transposeTrials(context: RegionContext, node: Node): Trial[] {
         label,
         also: [label === 'flatten-order' ? 'channel-order' : 'flatten-order'],
         prior: 0.93,
-        detail: `the candidate reshapes to [${result.join(', ')}] where the reference transposes (${named(node)})`,
+        detail: `${here} reshapes to [${result.join(', ')}] where ${there} transposes (${named(node)})`,
         fix,
+        side: role,
       },
     ),
   ]
@@ -111,7 +124,7 @@ function transposeTrials(context: RegionContext, node: Node): Trial[] {
 /** Channels in another order: shuffled, interleaved by groups, in reverse, halves exchanged, pixels in depth. */
 export const channelOrder = defineHypothesis({
   id: 'channel-order',
-  stage: 'exact',
+  stage: 'wide',
   labels: ['channel-order', 'groups', 'input-channel-order', 'sequence-order'],
   how: 'channels of each value run in reverse, with halves exchanged, interleaved by 2 to 16 groups; shuffles with other group counts; pixel blocks in the other order; sequences from the end',
   trials: (context) => {
@@ -124,7 +137,9 @@ export const channelOrder = defineHypothesis({
     return [
       ...values.flatMap((value) => orderTrials(context, value)),
       ...reference.nodes.flatMap((node) =>
-        node.op === 'DepthToSpace' ? pixelTrials(node) : shuffleTrials(reference, node),
+        node.op === 'DepthToSpace'
+          ? pixelTrials(node)
+          : [...shuffleTrials(reference, node), ...groupTrials(reference, node)],
       ),
     ]
   },
@@ -138,6 +153,42 @@ function pixelTrials(node: Node): Trial[] {
     prior: 0.95,
     detail: `depth to space in the order ${other} in the candidate, ${own} in the reference`,
     fix: `use mode=${own} as in the reference's ${named(node)}`,
+  })
+}
+
+const GROUPS = [1, 2, 4, 8, 16, 32]
+
+/** A group normalisation that is written as one of (N, g, rest) without parameters of its own: other group counts. */
+function groupTrials(reference: RegionSide, node: Node): Trial[] {
+  const result = shapeOf(reference, node.outputs[0] ?? '')
+  const [norm] = reference.users.get(node.outputs[0] ?? '') ?? []
+  if (node.op !== 'Reshape' || norm?.op !== 'InstanceNormalization' || result?.length !== 3) return []
+  const [scale, shift] = [1, 2].map((at) => reference.constants.get(norm.inputs[at]!))
+  if (scale === undefined || shift === undefined) return []
+  const [first] = [numbersOf(scale)[0]!]
+  const [offset] = [numbersOf(shift)[0]!]
+  const elements = result[1]! * result[2]!
+  return GROUPS.filter((count) => count !== result[1] && elements % count === 0).map((count): Trial => {
+    const sketch = openSketch(typeOf(reference, node.inputs[0]!))
+    const shape = sketch.constant(integers([result[0]!, count, elements / count]))
+    const vector = (value: number) => arrayOf('float32', [count], new Float32Array(count).fill(value))
+    return {
+      side: 'reference',
+      change: {
+        replace: new Map([
+          [node, [...sketch.nodes, { op: 'Reshape', inputs: [node.inputs[0]!, shape], outputs: [node.outputs[0]!] }]],
+        ]),
+        constants: new Map([
+          [norm.inputs[1]!, vector(first)],
+          [norm.inputs[2]!, vector(offset)],
+        ]),
+      },
+      label: 'groups',
+      parameters: 0,
+      prior: 0.94,
+      detail: `the group normalisation has ${count} groups in the candidate, ${result[1]} in the reference (${named(norm)})`,
+      fix: `normalise in ${result[1]} groups as the reference's ${named(norm)} does`,
+    }
   })
 }
 
@@ -218,7 +269,7 @@ function ordersOf(count: number): { order: number[]; what: string; reversed?: bo
 /** The end's axes in another order under the same shape. */
 export const endTransposed = defineHypothesis({
   id: 'end-transposed',
-  stage: 'exact',
+  stage: 'wide',
   labels: ['flatten-order'],
   how: "the region's end runs through a transpose, or through a reshape that reads its numbers in another order",
   trials: ({ reference, actual }) => {

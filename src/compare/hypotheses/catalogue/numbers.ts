@@ -213,7 +213,7 @@ const PREPARATIONS: readonly { name: string; mean: readonly number[]; deviation:
 /** Another preparation of the picture. */
 export const inputPreparation = defineHypothesis({
   id: 'input-preparation',
-  stage: 'exact',
+  stage: 'wide',
   labels: ['input-normalisation'],
   how: 'the picture is normalised and un-normalised by each usual mean and deviation before the region',
   trials: (context: RegionContext) => {

@@ -267,7 +267,7 @@ export const partsInOtherOrder = defineHypothesis({
 /** A value of the cut in the place of another of the same shape: wrong wiring inside a region. */
 export const otherWiring = defineHypothesis({
   id: 'other-wiring',
-  stage: 'exact',
+  stage: 'wide',
   labels: ['residual-missing', 'layer-missing', 'concat-order'],
   how: "an operator's input comes from each other value of the region that has its shape",
   trials: ({ reference }: RegionContext) =>

@@ -60,8 +60,12 @@ function padTrials(context: RegionContext, node: Node): Trial[] {
   const axes = axesOf(reference, node)
   if (axes < 1 || axes > 3) return []
   const own = list(node.attributes.pads, 2 * axes, 0)
-  const kernel = kernelOf(reference, node)
-  const apart = list(node.attributes.dilations, axes, 1)
+  const window = {
+    kernel: kernelOf(reference, node),
+    dilations: list(node.attributes.dilations, axes, 1),
+    strides: list(node.attributes.strides, axes, 1),
+    pads: own,
+  }
   const begin = own.slice(0, axes)
   const end = own.slice(axes)
   const total = begin.map((value, axis) => value + end[axis]!)
@@ -87,7 +91,7 @@ function padTrials(context: RegionContext, node: Node): Trial[] {
   ]
   const seen = new Set([own.join()])
   const trials = choices.flatMap((pads): Trial[] => {
-    if (seen.has(pads.join()) || !fits(reference, node, kernel, apart, pads)) return []
+    if (seen.has(pads.join()) || !worthTrying(context, node, { ...window, pads }, window)) return []
     seen.add(pads.join())
     return [
       told(
@@ -134,7 +138,7 @@ function replacePadding(side: RegionSide, node: Node, pads: readonly number[], m
 /** Other strides, also exchanged between convolutions of one block, and other dilations. */
 export const strides = defineHypothesis({
   id: 'strides-and-dilations',
-  stage: 'exact',
+  stage: 'wide',
   labels: ['stride', 'dilation', 'groups'],
   how: 'the operator runs with strides and dilations of 1 to 4 with fitting pads, strides exchanged between two operators, other group counts',
   trials: (context) => {
@@ -148,8 +152,11 @@ export const strides = defineHypothesis({
       const pads = list(node.attributes.pads, 2 * axes, 0)
       const repeated = (value: number) => new Array<number>(axes).fill(value)
       const trials: Trial[] = []
+      const kernel = kernelOf(reference, node)
+      const window = { kernel, dilations: apart, strides: own, pads }
       for (const stride of [1, 2, 3, 4].map(repeated)) {
-        if (stride.join() === own.join()) continue
+        if (stride.join() === own.join() || !worthTrying(context, node, { ...window, strides: stride }, window))
+          continue
         const change = withAttributes(node, { strides: ints(stride) })
         trials.push(
           told(
@@ -175,8 +182,7 @@ export const strides = defineHypothesis({
           ),
         )
       }
-      const kernel = kernelOf(reference, node)
-      if (kernel.every((size) => size === 1)) return trials
+      if (kernel.every((size) => size === 1) || node.op === 'AveragePool') return trials
       for (const dilation of [1, 2, 3, 4].map(repeated)) {
         if (dilation.join() === apart.join()) continue
         // pads that keep the size, and the pads as they are
@@ -185,7 +191,8 @@ export const strides = defineHypothesis({
             value + Math.floor(((dilation[at % axes]! - apart[at % axes]!) * ((kernel[at % axes] ?? 1) - 1)) / 2),
         )
         for (const fitting of grown.join() === pads.join() ? [pads] : [grown, pads]) {
-          if (fitting.some((value) => value < 0) || !fits(reference, node, kernel, dilation, fitting)) continue
+          if (fitting.some((value) => value < 0)) continue
+          if (!worthTrying(context, node, { ...window, dilations: dilation, pads: fitting }, window)) continue
           const change = withAttributes(node, { dilations: ints(dilation), pads: ints(fitting), auto_pad: null })
           trials.push(
             told(
@@ -229,17 +236,34 @@ export const strides = defineHypothesis({
   },
 })
 
-/** Whether the spread kernel still fits the padded picture. */
-function fits(
-  side: RegionSide,
-  node: Node,
-  kernel: readonly number[],
-  dilation: readonly number[],
-  pads: readonly number[],
-) {
-  const sizes = shapeOf(side, node.inputs[0]!)?.slice(2) ?? []
-  return sizes.every(
-    (size, axis) => size + pads[axis]! + pads[axis + sizes.length]! >= dilation[axis]! * (kernel[axis]! - 1) + 1,
+interface Window {
+  readonly kernel: readonly number[]
+  readonly dilations: readonly number[]
+  readonly strides: readonly number[]
+  readonly pads: readonly number[]
+}
+
+/**
+ * Whether it is worth running the operator with this window: it fits the padded picture, and the result's sizes stay as
+ * they are, or sizes differ at the region's end anyway, or something behind takes any size.
+ */
+function worthTrying(context: RegionContext, node: Node, tried: Window, own: Window): boolean {
+  const { reference, expected, actual } = context
+  if (/Pool$/.test(node.op) && tried.pads.some((pad, at) => pad >= tried.kernel[at % tried.kernel.length]!))
+    return false
+  const sizes = shapeOf(reference, node.inputs[0]!)?.slice(2) ?? []
+  const [before, after] = [own, tried].map(({ kernel, dilations, strides, pads }) =>
+    sizes.map((size, axis) => {
+      const room = size + pads[axis]! + pads[axis + sizes.length]! - dilations[axis]! * (kernel[axis]! - 1) - 1
+      return room < 0 ? -1 : Math.floor(room / strides[axis]!) + 1
+    }),
+  ) as [number[], number[]]
+  if (after.includes(-1)) return false
+  if (node.op === 'ConvTranspose' || after.join() === before.join()) return true
+  return (
+    expected[0]?.shape.join() !== actual[0]?.shape.join() ||
+    node.outputs[0] === reference.output ||
+    reference.nodes.some(({ op }) => /^(Global|Reduce|Resize)/.test(op))
   )
 }
 
