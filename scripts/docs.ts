@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { type Command, usageLine } from '../src/cli/command.ts'
 import { COMMANDS } from '../src/cli/commands.ts'
 import { optionRows } from '../src/cli/help.ts'
+import { CATALOGUE } from '../src/compare/hypotheses/catalogue.ts'
 import { CAUSES } from '../src/compare/vocabulary.ts'
 import { FORMATS } from '../src/formats/registry.ts'
 import { comparisonSchema } from '../src/report/comparison.ts'
@@ -16,6 +17,17 @@ import { settingsSchema } from '../src/settings/settings.ts'
  * With `--check` nothing is written and a stale page fails.
  */
 const root = join(import.meta.dirname, '..')
+
+const STAGES = [
+  [
+    'stated',
+    'differences that both files show, each put right alone; then all together, less those that are not needed',
+  ],
+  ['exact', 'changes without free numbers'],
+  ['wide', 'more of these, many and seldom right: operators put between others, axes and channels in other orders'],
+  ['borrowed', 'weights of other layers, and weights put into another order'],
+  ['fitted', 'numbers fitted on the first input, judged on the others'],
+] as const
 
 const pages: Readonly<Record<string, string>> = {
   'docs/cli.md': cliPage(),
@@ -96,10 +108,15 @@ function formatsPage(): string {
 
 function causesPage(): string {
   const table = rows(
-    ['label', 'meaning'],
-    Object.entries(CAUSES).map(([label, meaning]) => [`\`${label}\``, meaning]),
+    ['label', 'meaning', 'how it is proved: the region runs again, and'],
+    Object.entries(CAUSES).map(([label, meaning]) => [`\`${label}\``, meaning, proofsOf(label).join('; ')]),
   )
-  return `# Causes\n\nMade by \`npm run docs\` from \`src/compare/vocabulary.ts\`; do not edit. What a comparison may name in \`causes\`; \`proved\` means that the stated change reproduces the other side.\n\n${table}\n`
+  const stages = STAGES.map(([stage, meaning]) => `- *${stage}*: ${meaning}`).join('\n')
+  return `# Causes\n\nMade by \`npm run docs\` from \`src/compare/vocabulary.ts\` and \`src/compare/hypotheses/catalogue.ts\`; do not edit. What a comparison may name in \`causes\`.\n\n\`proved\` means: the faulty region was run again with one thing changed, on the reference's own values, and both sides then computed the same on at least two inputs that played no part in choosing the change, slightly and strongly disturbed ones among them. Either the candidate was changed and gave the reference's values (a repair), or the reference was changed and gave the candidate's (the fault, rebuilt). Where several changes do, the one with the fewest fitted numbers is named, and the others are listed as not to be told apart. Changes are tried in this order:\n\n${stages}\n\n${table}\n`
+}
+
+function proofsOf(label: string): string[] {
+  return CATALOGUE.filter(({ labels }) => labels.some((each) => each === label)).map(({ how }) => how)
 }
 
 function schemaPage(schema: z.ZodType, title: string, source: string): string {
