@@ -219,10 +219,14 @@ def is_visible(reference, planting, alone):
 
 
 def groups_of(plantings, rng):
-    """Two twos and a three of different faults, drawn from those planted."""
+    """Two twos and a three of different faults, drawn from those planted; none twice."""
+    drawn = []
     for size in (2, 3, 2):
         if len(plantings) >= size:
-            yield [plantings[i] for i in sorted(rng.choice(len(plantings), size, replace=False))]
+            group = sorted(rng.choice(len(plantings), size, replace=False))
+            if group not in drawn:
+                drawn.append(group)
+    return [[plantings[i] for i in group] for group in drawn]
 
 
 def together(chosen, graph, feed):
