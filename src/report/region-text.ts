@@ -44,8 +44,9 @@ const MAX_OPERATORS = 6
 
 /** The operators of one side: `Conv + BatchNormalization`; at most six; what only moves values is left out, the last one is not. */
 export function operatorsOf(nodes: RegionReport['referenceNodes']): string {
-  if (nodes.length === 0) return 'nothing'
-  const telling = nodes.filter(({ op }, at) => !MOVING.has(op) || at === nodes.length - 1)
+  const own = nodes.filter(({ op }) => op !== 'Constant')
+  if (own.length === 0) return 'the value itself'
+  const telling = own.filter(({ op }, at) => !MOVING.has(op) || at === own.length - 1)
   const shown = telling.map(({ op }) => op)
   const rest = shown.length - MAX_OPERATORS
   return rest > 0 ? `${shown.slice(0, MAX_OPERATORS).join(' + ')} + ${rest} more` : shown.join(' + ')

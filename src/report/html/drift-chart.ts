@@ -22,6 +22,7 @@ interface Point {
   readonly accumulated: number | null
   readonly ratio: number | null
   readonly isBad: boolean
+  readonly isAccounted: boolean
 }
 
 /**
@@ -49,17 +50,17 @@ export function driftChart(report: Comparison): string {
     points.map(({ accumulated }, index) => (accumulated === null ? undefined : [x(index), y(accumulated)])),
   )
   const radius = points.length > 150 ? 2.2 : points.length > 60 ? 3 : 4
-  const dots = points.map(({ alone, isBad }, index) =>
+  const dots = points.map(({ alone, isBad, isAccounted }, index) =>
     alone === null && !isBad
       ? ''
-      : `<circle cx="${x(index).toFixed(1)}" cy="${y(alone ?? HIGHEST).toFixed(1)}" r="${isBad ? radius + 2.5 : radius}" class="${isBad ? 'fault' : 'alone'}"/>`,
+      : `<circle cx="${x(index).toFixed(1)}" cy="${y(alone ?? HIGHEST).toFixed(1)}" r="${isBad ? radius + 2.5 : isAccounted ? radius + 1.5 : radius}" class="${isBad ? 'fault' : isAccounted ? 'accounted' : 'alone'}"/>`,
   )
   const step = (WIDTH - LEFT - RIGHT) / points.length
   const targets = points.map(
     (point, index) =>
       `<rect x="${(x(index) - step / 2).toFixed(1)}" y="${TOP}" width="${step.toFixed(2)}" height="${HEIGHT - TOP - BOTTOM}" class="target"><title>${escapeHtml(hoverText(point))}</title></rect>`,
   )
-  return `<figure class="chart"><div class="legend"><span><i class="dot"></i>each region alone, on the values of the reference</span><span><i class="bar"></i>the whole run</span><span><i class="dot bad"></i>region that differs</span></div>
+  return `<figure class="chart"><div class="legend"><span><i class="dot"></i>each region alone, on the values of the reference</span><span><i class="bar"></i>the whole run</span>${points.some(({ isBad }) => isBad) ? '<span><i class="dot bad"></i>region that differs</span>' : ''}${points.some(({ isAccounted }) => isAccounted) ? '<span><i class="dot warn"></i>accounted for</span>' : ''}</div>
 <div class="scroll-x" tabindex="0" role="group" aria-label="chart, scrollable"><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escapeHtml(chartText(points))}">
 ${bands.join('')}${grid.join('')}<path d="${run}" class="run"/>${dots.join('')}${faultLabel(points, x)}${targets.join('')}
 <text x="${LEFT}" y="${HEIGHT - 8}">input</text><text x="${WIDTH - RIGHT}" y="${HEIGHT - 8}" text-anchor="end">output</text><text x="${(LEFT + WIDTH - RIGHT) / 2}" y="${HEIGHT - 8}" text-anchor="middle">${points.length} places in order of execution</text>
@@ -75,6 +76,7 @@ function pointsOf({ regions, values }: Comparison): Point[] {
       accumulated,
       ratio,
       isBad: state === 'different',
+      isAccounted: state === 'accounted',
     }))
   return values.map(({ reference, status, relL2 }) => ({
     name: reference,
@@ -83,6 +85,7 @@ function pointsOf({ regions, values }: Comparison): Point[] {
     accumulated: relL2,
     ratio: null,
     isBad: status === 'different',
+    isAccounted: status === 'accounted',
   }))
 }
 

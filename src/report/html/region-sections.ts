@@ -36,7 +36,9 @@ function faultCard(region: RegionReport, causes: readonly CauseReport[], at: num
   const node = referenceNodes.at(-1)
   const title = node ? `${node.op} ${node.name === '' ? reference : node.name}` : reference
   const side = (heading: string, value: string, nodes: RegionReport['referenceNodes']) => {
-    const names = nodes.map(({ name }) => name).filter((name) => name !== '' && name !== value)
+    const names = nodes
+      .filter(({ op, name }) => op !== 'Constant' && name !== '' && name !== value)
+      .map(({ name }) => name)
     const list = names.length > 4 ? `${names.slice(-4).join(', ')} and ${names.length - 4} more` : names.join(', ')
     return `<div><div class="side">${heading}</div>${code(value)}<br><span class="dim">${escapeHtml(operatorsOf(nodes))}${list === '' ? '' : `<br>${escapeHtml(list)}`}</span></div>`
   }
@@ -145,7 +147,7 @@ export function accountedSection({ accounted }: Comparison): string {
   if (accounted.length === 0) return ''
   const rows = accounted.map(({ where, what, reason, values, state, found, places }) => [
     `<span class="${state === 'holds' ? 'good' : 'bad'}">${state.replaceAll('-', ' ')}</span>`,
-    `<b>${escapeHtml(what)}</b>${values === null ? '' : `<br><span class="dim">${escapeHtml(values.map((value) => JSON.stringify(value)).join(' and '))}</span>`}`,
+    `<b>${escapeHtml(what)}</b>${values === null ? '' : `<br><span class="dim">${escapeHtml(values.map((value) => (typeof value === 'number' ? formatNumber(value, 6) : JSON.stringify(value))).join(' and '))}</span>`}`,
     `${where.map(code).join(', ')}${places.length > 1 ? `<br><span class="dim">${plural(places.length, 'place')}</span>` : ''}`,
     escapeHtml(reason),
     escapeHtml(found),
