@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { InternalError, ToolError } from '../errors.ts'
-import type { WorkerReply, WorkerRequest } from './protocol.ts'
+import { interner } from './interner.ts'
+import type { WireValue, WorkerReply, WorkerRequest } from './protocol.ts'
 
 /** A thread in which ONNX Runtime works through one request after the other. */
 export interface Thread {
@@ -28,6 +29,7 @@ interface Pending {
 export function startThread(): Thread {
   const worker = startWorker()
   const pending: Pending[] = []
+  const intern = interner()
   let idle: (() => void) | undefined
   let ended: Error | undefined
   const settled = () => {
@@ -40,7 +42,7 @@ export function startThread(): Thread {
   worker.on('message', (reply: WorkerReply) => {
     const asked = pending.shift()
     if (reply.kind === 'failed') asked?.reject(failure(reply))
-    else asked?.resolve(reply)
+    else asked?.resolve(sharing(reply, intern))
     settled()
   })
   const end = (error: Error) => {
@@ -77,6 +79,17 @@ export function startThread(): Thread {
       ended ??= new ToolError('CANNOT_RUN', 'ONNX Runtime was closed')
       await worker.terminate()
     },
+  }
+}
+
+/** The reply with values that came before in the memory that they have already. */
+function sharing(reply: WorkerReply, intern: (bytes: Uint8Array) => Uint8Array): WorkerReply {
+  const shared = (value: WireValue): WireValue => ({ ...value, bytes: intern(value.bytes) })
+  if (reply.kind === 'ran') return { ...reply, values: reply.values.map(shared) }
+  if (reply.kind !== 'stepped') return reply
+  return {
+    ...reply,
+    results: reply.results.map((result) => (result.value ? { ...result, value: shared(result.value) } : result)),
   }
 }
 
