@@ -3,25 +3,34 @@ import { TRANSFER_SCHEMA_VERSION, type Transfer } from '../report/transfer.ts'
 import { elementCount } from '../tensor/dtype.ts'
 import { printExpression } from '../transfer/expression.ts'
 import type { Ledger, TargetEntry } from '../transfer/ledger.ts'
+import type { Proof } from '../transfer/prove.ts'
 
-/** The ledger and the comparison as one report with a verdict. */
+/** What came of writing. */
+export interface Outcome {
+  readonly written: NonNullable<Transfer['written']>
+  readonly proof: Proof
+  readonly comparison: Comparison
+}
+
+/** The ledger and what came of writing as one report with a verdict; without an outcome it was a dry run. */
 export function transferReport(
   ledger: Ledger,
   sides: Pick<Transfer, 'source' | 'target'>,
-  written: Transfer['written'],
-  comparison: Comparison | undefined,
+  outcome: Outcome | undefined,
 ): Transfer {
   const parameters = countParameters(ledger.targets)
   const lost = ledger.sources.filter(({ isLost }) => isLost)
   const missing = ledger.targets.filter(({ isMissing }) => isMissing)
   const isAccounted = lost.length + missing.length === 0
-  const agrees = comparison === undefined || comparison.verdict === 'match'
+  const isExplained = outcome !== undefined && explains(ledger, outcome)
+  const agrees = outcome === undefined || outcome.comparison.verdict === 'match' || isExplained
+  const isProved = outcome === undefined || outcome.proof.problems.length === 0
   return {
     schemaVersion: TRANSFER_SCHEMA_VERSION,
-    verdict: isAccounted && agrees ? 'complete' : 'incomplete',
-    summary: summaryOf(parameters, missing.length, lost.length, comparison),
+    verdict: isAccounted && agrees && isProved ? 'complete' : 'incomplete',
+    summary: summaryOf(parameters, missing.length, lost.length, outcome, isExplained),
     ...sides,
-    written,
+    written: outcome?.written ?? null,
     parameters,
     targets: ledger.targets.map((entry) => ({
       target: entry.target.name,
@@ -44,17 +53,60 @@ export function transferReport(
       lost: isLost,
     })),
     notes: [...ledger.notes],
-    comparison:
-      comparison === undefined
-        ? null
-        : {
-            verdict: comparison.verdict,
-            summary: comparison.summary,
-            weights: comparison.weights.reason,
-            behaviour: comparison.behaviour.reason,
-            causes: comparison.causes.map(({ label, detail }) => ({ label, detail })),
-          },
+    proof: outcome === undefined ? null : { ...outcome.proof, problems: [...outcome.proof.problems] },
+    comparison: outcome === undefined ? null : comparisonPart(outcome.comparison, isExplained),
   }
+}
+
+function comparisonPart(comparison: Comparison, explained: boolean): Transfer['comparison'] {
+  return {
+    verdict: comparison.verdict,
+    explained,
+    summary: comparison.summary,
+    weights: comparison.weights.reason,
+    behaviour: comparison.behaviour.reason,
+    causes: comparison.causes.map(({ label, detail }) => ({ label, detail })),
+  }
+}
+
+/** What comparing stored tensors says of a kernel whose partner is merged, split, folded or an identity. */
+const WEIGHT_CAUSES: ReadonlySet<string> = new Set([
+  'bias-missing',
+  'bn-affine',
+  'bn-statistics',
+  'flatten-order',
+  'layer-extra',
+  'layer-missing',
+  'lstm-gate-order',
+  'position-embedding',
+  'weight-permuted',
+  'weight-stale',
+  'weight-swapped',
+  'weight-transposed',
+])
+
+/**
+ * Whether a mismatch of stored tensors is the ledger's own doing: two biases in one, three projections in one kernel, a
+ * BatchNorm that does nothing. Everything that differs must be accounted for and read back as computed, nothing else may
+ * have been found, and where both ran they must agree.
+ */
+function explains(ledger: Ledger, { proof, comparison }: Outcome): boolean {
+  if (comparison.verdict === 'match' || comparison.behaviour.verdict === 'mismatch') return false
+  if (proof.problems.length > 0 || proof.identical === 0) return false
+  if (comparison.causes.some(({ label }) => !WEIGHT_CAUSES.has(label))) return false
+  const sources = new Set(ledger.sources.filter(({ isLost }) => !isLost).map(({ source }) => source.name))
+  const targets = new Set(ledger.targets.filter(({ isMissing }) => !isMissing).map(({ target }) => target.name))
+  const wrong = comparison.parameters.filter(({ accepted }) => !accepted)
+  const unpaired = (side: 'reference' | 'candidate') =>
+    comparison.unpaired[side].filter(({ matters }) => matters).map(({ name }) => name)
+  return (
+    [...wrong.flatMap(({ referenceTensors }) => referenceTensors), ...unpaired('reference')].every((name) =>
+      sources.has(name),
+    ) &&
+    [...wrong.flatMap(({ candidateTensors }) => candidateTensors), ...unpaired('candidate')].every((name) =>
+      targets.has(name),
+    )
+  )
 }
 
 function countParameters(targets: readonly TargetEntry[]): Transfer['parameters'] {
@@ -74,7 +126,8 @@ function summaryOf(
   { total, filled, initialised, missing }: Transfer['parameters'],
   missingTensors: number,
   lostTensors: number,
-  comparison: Comparison | undefined,
+  outcome: Outcome | undefined,
+  isExplained: boolean,
 ): string {
   const number = (count: number) => count.toLocaleString('en')
   const parts = [
@@ -84,7 +137,14 @@ function summaryOf(
     initialised > 0 ? `${number(initialised)} are set to what changes nothing` : '',
     missingTensors > 0 ? `${number(missing)} in ${missingTensors} tensors were left as they are` : '',
     lostTensors > 0 ? `${lostTensors} tensors of the source found no place` : '',
-    comparison === undefined ? '' : `compare says ${comparison.verdict}`,
+    outcome === undefined ? '' : proofText(outcome.proof),
+    outcome === undefined
+      ? ''
+      : `compare says ${outcome.comparison.verdict}${isExplained ? ', for tensors that the ledger merges, splits or folds' : ''}`,
   ]
   return parts.filter((part) => part !== '').join('; ')
+}
+
+function proofText({ tensors, identical }: Proof): string {
+  return identical === tensors ? '' : `${tensors - identical} tensors of the file are not what was computed`
 }

@@ -2,12 +2,12 @@ import { DEFAULT_LIMITS } from '../bytes/limits.ts'
 import { ToolError } from '../errors.ts'
 import type { ModelInput } from '../formats/format.ts'
 import { formatTitle } from '../formats/registry.ts'
-import type { Comparison } from '../report/comparison.ts'
 import { TRANSFER_SCHEMA_VERSION, type Transfer, type TransferMap } from '../report/transfer.ts'
 import { printExpression } from '../transfer/expression.ts'
 import { fillTargets } from '../transfer/fill.ts'
 import type { Ledger } from '../transfer/ledger.ts'
 import { planTransfer } from '../transfer/plan-transfer.ts'
+import { proveTransfer } from '../transfer/prove.ts'
 import type { Output } from '../writers/output.ts'
 import { planOutput } from '../writers/plan-output.ts'
 import { type CompareOptions, compare } from './compare.ts'
@@ -73,9 +73,7 @@ export async function transfer(
     source: { path: source.path, format: from.format, title: formatTitle(from.format), tensors: from.tensors.length },
     target: { path: target.path, format: to.format, title: formatTitle(to.format), tensors: to.tensors.length },
   }
-  const report = (written: Transfer['written'], comparison: Comparison | undefined) =>
-    transferReport(ledger, sides, written, comparison)
-  if (options.save === undefined || options.out === undefined) return report(null, undefined)
+  if (options.save === undefined || options.out === undefined) return transferReport(ledger, sides, undefined)
   stage('writing')
   const output = await planOutput({
     target: to,
@@ -85,9 +83,12 @@ export async function transfer(
     limits: DEFAULT_LIMITS,
   })
   const saved = await options.save(output, mapOf(ledger, source.path, target.path))
+  stage('reading back what was written')
+  const proof = await proveTransfer(ledger.targets, await readModel(saved.input))
   stage('comparing the result with the source')
   const comparison = await compare(source, saved.input, { ...options.compare, onStage: stage })
-  return report({ format: output.format, files: [...saved.files], map: saved.map }, comparison)
+  const written = { format: output.format, files: [...saved.files], map: saved.map }
+  return transferReport(ledger, sides, { written, proof, comparison })
 }
 
 /** The mapping file: what was found, for a person to edit. */

@@ -52,7 +52,9 @@ export function alignUnits(source: UnitSet, target: UnitSet): Alignment {
   const classes = classesOf(keys[0]!, keys[1]!)
   const single = classes.filter(([left, right]) => left.length === 1 && right.length === 1)
   const nameWeight = weighNames(single, classes)
-  const direction = source.isOrdered && target.isOrdered ? weighOrder(single) : 1
+  // two lists by name have no order in common: what only order could tell apart is ambiguous
+  const isUnordered = !source.isOrdered && !target.isOrdered
+  const direction = isUnordered ? 0 : source.isOrdered && target.isOrdered ? weighOrder(single) : 1
   const evidence: Evidence = {
     structure: (s, t) => (labels ? agreement(labels.get(s), labels.get(t)) : 0),
     names: (s, t) => nameWeight * similarity(s, t) + 2 * sameProjection(s, t),
@@ -70,8 +72,8 @@ export function alignUnits(source: UnitSet, target: UnitSet): Alignment {
   for (const { set, neighbours } of sides)
     if (set.isOrdered) note(set.hasGraph ? neighbours.linearOf : associate(set, readings))
   const reversed = new Map([...partners].map(([s, t]) => [t, s]))
-  if (!source.isOrdered) note(associateByPartner(source, readings, partners, linearOf))
-  if (!target.isOrdered) note(associateByPartner(target, readings, reversed, linearOf))
+  if (!source.isOrdered && !isUnordered) note(associateByPartner(source, readings, partners, linearOf))
+  if (!target.isOrdered && !isUnordered) note(associateByPartner(target, readings, reversed, linearOf))
   const restOf = ({ units }: UnitSet) =>
     new Map(units.filter((unit) => !isAnchor(unit)).map((unit) => [unit, restKey(unit)]))
   const follows: Evidence = {
@@ -83,7 +85,7 @@ export function alignUnits(source: UnitSet, target: UnitSet): Alignment {
     },
     // BatchNorms of a folded side have no partner: a stranger must not take their place
     accepts: (s, t) => {
-      if (s.kind !== 'affine') return true
+      if (s.kind !== 'affine' || isUnordered) return true
       const [left, right] = [linearOf.get(s), linearOf.get(t)]
       if (left !== undefined && right !== undefined) return partners.get(left) === right
       return similarity(s, t) === 1 || evidence.neighbours(s, t) > 0

@@ -20,10 +20,14 @@ const KINDS: Readonly<Partial<Record<LayerKind, UnitKind>>> = {
 /**
  * Units of a model with a graph. What formats keep in operators of their own joins the layer it belongs to: a bias
  * behind a matrix product, the scale layer behind Caffe's BatchNorm, the shift behind a scale.
+ *
+ * @param tensors parameters by name
+ * @param all every stored tensor, single numbers included
  */
 export function unitsOfGraph(
   graph: LayerGraph,
   tensors: ReadonlyMap<string, Tensor>,
+  all: ReadonlyMap<string, Tensor>,
 ): { readonly units: Unit[]; readonly beginnings: ReadonlySet<Tensor> } {
   const beginnings = new Set<Tensor>()
   const units: Unit[] = []
@@ -56,7 +60,7 @@ export function unitsOfGraph(
     return unit !== undefined && isLinear(unit) && graph.consumers[source]!.length === 1 ? unit : undefined
   }
 
-  const patterns = new Map(normPatterns(graph, tensors).map((pattern) => [pattern.first, pattern]))
+  const patterns = new Map(normPatterns(graph, tensors, all).map((pattern) => [pattern.first, pattern]))
   const inPattern = new Set([...patterns.values()].flatMap(({ inner, last }) => [...inner, last]))
   const addPattern = ({ kind, slots, epsilonTensor, first, last }: NormPattern): void => {
     add(first, kind, slots)

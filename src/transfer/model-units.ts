@@ -27,7 +27,7 @@ export async function unitsOf(model: Model): Promise<UnitSet> {
   }
   const hasGraph = statesOrder(model, layers)
   const found = hasGraph
-    ? { ...graphUnits(layers, parameters), isOrdered: true }
+    ? { ...graphUnits(layers, parameters, model.tensors), isOrdered: true }
     : { ...namedUnits(model, layers, parameters), beginnings: new Set<Tensor>() }
   const inUnits = new Set(found.units.flatMap(({ slots }) => slots.map(({ tensor }) => tensor)))
   for (const tensor of parameters)
@@ -65,15 +65,13 @@ function statesOrder(model: Model, layers: readonly Layer[]): boolean {
   return layers.some(({ inputs, weights }) => inputs.length > 0 && weights.length > 0)
 }
 
-function graphUnits(layers: readonly Layer[], tensors: readonly Tensor[]) {
-  const { units, beginnings } = unitsOfGraph(
-    layerGraph(layers),
-    new Map(tensors.map((tensor) => [tensor.name, tensor])),
-  )
+function graphUnits(layers: readonly Layer[], tensors: readonly Tensor[], all: readonly Tensor[]) {
+  const byName = (list: readonly Tensor[]) => new Map(list.map((tensor) => [tensor.name, tensor]))
+  const { units, beginnings } = unitsOfGraph(layerGraph(layers), byName(tensors), byName(all))
   const owned = new Set(units.flatMap(({ slots }) => slots.map(({ tensor }) => tensor)))
   const loose = tensors.filter((tensor) => !owned.has(tensor) && !beginnings.has(tensor) && tensor.role !== 'constant')
-  const all = [...units, ...unitsOfLoops(loose)].map((unit, index) => Object.assign(unit, { index }))
-  return { units: all, beginnings }
+  const inOrder = [...units, ...unitsOfLoops(loose)].map((unit, index) => Object.assign(unit, { index }))
+  return { units: inOrder, beginnings }
 }
 
 function namedUnits(model: Model, layers: readonly Layer[], tensors: readonly Tensor[]) {
@@ -94,7 +92,8 @@ function auxiliaryReason(tensor: Tensor): string | undefined {
   if (DTYPES[dtype].kind === 'bool') return 'truth values (a mask or flag)'
   if (!isFloat(dtype) && quantization === undefined) return 'whole numbers (a shape, index or axis)'
   if (elementCount(shape) === 1 && role === 'constant') return 'single constant of the graph'
-  if (/^arith\.constant\d*$/.test(tensor.name) && elementCount(shape) <= 8) return 'small constant of the graph'
+  if (/(^arith\.constant|\/zeros)\d*$/.test(tensor.name) && elementCount(shape) <= 8)
+    return 'small constant of the graph'
   return undefined
 }
 

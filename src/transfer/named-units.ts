@@ -18,7 +18,7 @@ export function unitsOfNames(
 ): { readonly units: Unit[]; readonly isOrdered: boolean } {
   const groups = new Map<string, { tensor: Tensor; last: string }[]>()
   for (const tensor of tensors) {
-    const { prefix, last } = splitName(nameOf(tensor))
+    const { prefix, last } = partsOf(nameOf(tensor))
     const group = groups.get(prefix)
     if (group) group.push({ tensor, last })
     else groups.set(prefix, [{ tensor, last }])
@@ -31,6 +31,14 @@ export function unitsOfNames(
   const isOrdered = !isSortedByName(units)
   const ordered = isOrdered ? units : units.sort((a, b) => compareNaturally(a.name, b.name))
   return { units: ordered.map((unit, index) => Object.assign(unit, { index })), isOrdered }
+}
+
+/** Words that belong to a tensor's role though an underscore parts them. */
+const COMPOUND = /^(.*?)[./]?((?:recurrent|depthwise|pointwise)_kernel|in_proj_(?:weight|bias))(?::\d+)?$/
+
+function partsOf(name: string): { prefix: string; last: string } {
+  const compound = COMPOUND.exec(name)
+  return compound ? { prefix: compound[1]!, last: compound[2]! } : splitName(name)
 }
 
 interface Member {

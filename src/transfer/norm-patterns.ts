@@ -20,14 +20,23 @@ export interface NormPattern {
  * TensorFlow's BatchNorm and LayerNorm where no fused operator stands for them:
  * `scale = rsqrt(variance + epsilon) * gamma`, `x * scale + (beta - mean * scale)`.
  */
-export function normPatterns(graph: LayerGraph, tensors: ReadonlyMap<string, Tensor>): NormPattern[] {
+export function normPatterns(
+  graph: LayerGraph,
+  tensors: ReadonlyMap<string, Tensor>,
+  all: ReadonlyMap<string, Tensor>,
+): NormPattern[] {
   return graph.layers.flatMap(({ op }, at) => {
-    const found = op === 'Rsqrt' || op === 'RSQRT' ? patternAt(graph, tensors, at) : undefined
+    const found = op === 'Rsqrt' || op === 'RSQRT' ? patternAt(graph, tensors, all, at) : undefined
     return found ? [found] : []
   })
 }
 
-function patternAt(graph: LayerGraph, tensors: ReadonlyMap<string, Tensor>, root: number): NormPattern | undefined {
+function patternAt(
+  graph: LayerGraph,
+  tensors: ReadonlyMap<string, Tensor>,
+  all: ReadonlyMap<string, Tensor>,
+  root: number,
+): NormPattern | undefined {
   const { layers, sources, consumers } = graph
   const stored = (at: number) => layers[at]!.weights.flatMap(({ tensor }) => tensors.get(tensor) ?? [])
   const vector = (at: number) => stored(at).find(({ shape }) => elementCount(shape) > 1)
@@ -40,7 +49,7 @@ function patternAt(graph: LayerGraph, tensors: ReadonlyMap<string, Tensor>, root
   const sum = sources[root]?.[0]
   if (sum === undefined || layers[sum]!.kind !== 'add') return undefined
   const variance = vector(sum)
-  const epsilonTensor = layers[sum]!.weights.map(({ tensor }) => tensors.get(tensor)).find(
+  const epsilonTensor = layers[sum]!.weights.map(({ tensor }) => all.get(tensor)).find(
     (tensor) => tensor !== undefined && elementCount(tensor.shape) === 1,
   )
   add('variance', variance, sum)

@@ -33,7 +33,21 @@ export async function planTransfer(
     (tensor) => byTarget.get(tensor) ?? ties(tensor) ?? unmapped(tensor, reasonFor(tensor)),
   )
   const targets = applyMap(found, source, edits)
-  return { targets, sources: sourceEntries(source, targets, reasons(from)), notes }
+  const hints = options.swapsHeightAndWidth ? [] : heritage(source, target, from)
+  return { targets, sources: sourceEntries(source, targets, reasons(from)), notes: [...notes, ...hints] }
+}
+
+/** Square kernels do not show whether a port exchanged height and width, as ports of MATLAB-trained Caffe models did. */
+function heritage(source: Model, target: Model, { units }: UnitSet): string[] {
+  const isCaffe = (model: Model) => model.format === 'caffe'
+  if (isCaffe(source) === isCaffe(target)) return []
+  const windows = units
+    .flatMap(({ kind, slots }) => (kind === 'conv' ? slots : []))
+    .filter(({ tensor }) => tensor.shape.length === 4)
+  if (windows.length === 0) return []
+  return [
+    'kernels were carried without exchanging height and width: say --swap-hw if the port works on transposed pictures, as ports of MATLAB-trained Caffe models do',
+  ]
 }
 
 /** Why a tensor takes no part; undefined for a parameter of the network. */
