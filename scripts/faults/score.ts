@@ -61,7 +61,7 @@ for (const split of ['development', 'held-out', 'mixed', 'all'] as const) {
 console.log(`\n${answered.length} of ${wantedPairs.length} pairs in ${Math.round((Date.now() - started) / 1000)} s`)
 if (options.failures) for (const pair of scored.filter(isFailure)) console.log(failureLine(pair))
 if (options.json !== undefined) writeFileSync(options.json, JSON.stringify(records(), null, 1))
-if (options.markdown) writeFileSync(join(import.meta.dirname, '../../docs/faults.md'), resultsPage(scored))
+if (options.markdown) writeFileSync(join(import.meta.dirname, '../../docs/faults.md'), resultsPage(scored, truths.size))
 
 process.exitCode = scored.some(({ error }) => error) ? 1 : 0
 

@@ -2,19 +2,23 @@ import type { Scored } from './judge.ts'
 import { renderTable } from './table.ts'
 import { rowsOf } from './tally.ts'
 
-/** docs/faults.md: the results with what they mean and how they are made again. */
-export function resultsPage(scored: readonly Scored[]): string {
+/**
+ * docs/faults.md: the results with what they mean and how they are made again.
+ * @param total pairs of the corpus; where fewer were scored the page says so
+ */
+export function resultsPage(scored: readonly Scored[], total: number): string {
   const single = scored.filter(({ faulty, each }) => faulty && each.length === 0)
   const distinct = (list: readonly Scored[], key: 'architecture' | 'what') =>
     new Set(list.map((pair) => pair[key])).size
   const part = (split: Scored['split']) => renderTable(rowsOf(scored.filter((pair) => pair.split === split)))
+  const sample = scored.length < total ? ` These are a scattered sample of the corpus' ${total} pairs.` : ''
   return `# Planted faults
 
 <!-- Written by \`npm run faults -- --markdown\`; do not edit. -->
 
 ${scored.length} pairs of ONNX models: ${single.length} with one planted fault of ${distinct(single, 'what')} classes in
 ${distinct(scored, 'architecture')} architectures, ${scored.filter(({ each }) => each.length > 0).length} with two or three faults at once,
-${scored.filter(({ faulty }) => !faulty).length} that mean the same. Made by real frameworks (torch, ONNX Runtime, TensorFlow with tf2onnx), trained for some
+${scored.filter(({ faulty }) => !faulty).length} that mean the same.${sample} Made by real frameworks (torch, ONNX Runtime, TensorFlow with tf2onnx), trained for some
 seconds so that activations are alive. Every faulty graph stands in four variants:
 
 - **same-names**: the candidate keeps the reference's names.
