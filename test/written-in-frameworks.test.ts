@@ -8,6 +8,7 @@ import { openInput } from '../src/host/open-input.ts'
 import { writeOutput } from '../src/host/write-output.ts'
 import { readModel } from '../src/tasks/open-model.ts'
 import { transfer } from '../src/tasks/transfer.ts'
+import type { Tensor } from '../src/tensor/tensor.ts'
 import type { FilledTensor } from '../src/transfer/plan.ts'
 import { planOutput } from '../src/writers/plan-output.ts'
 import { rewritten } from './rewritten.ts'
@@ -189,22 +190,35 @@ async function write({ target, kind, runs }: Row, path: string): Promise<object>
     const output = await planOutput({ target: model, input, filled, out: path, limits: DEFAULT_LIMITS })
     mkdirSync(dirname(path), { recursive: true })
     await writeOutput(path, output, { force: false, sources: [source] })
-    return { file: path, kind, tensors: await expected(filled), ...(runs ? { original: source } : {}) }
+    // of files of plain arrays what was left alone is looked at too: whole numbers, truth values, empty and scalar ones
+    const replaced = new Set(filled.map(({ target }) => target.name))
+    const untouched = model.tensors.filter(
+      ({ name, dtype, role }) => !replaced.has(name) && dtype !== 'string' && role !== 'constant',
+    )
+    const others = /safetensors|npz|npy|pytorch/.test(kind) ? await digests(untouched) : {}
+    const tensors = { ...others, ...(await expected(filled)) }
+    return { file: path, kind, tensors, ...(runs ? { original: source } : {}) }
   } finally {
     await input.close()
   }
 }
 
-async function expected(filled: readonly FilledTensor[]): Promise<Record<string, object>> {
-  const tensors: Record<string, object> = {}
-  for (const { target, values } of filled) {
-    const { name, ...facts } = await digestTensor({
+function expected(filled: readonly FilledTensor[]): Promise<Record<string, object>> {
+  return digests(
+    filled.map(({ target, values }) => ({
       ...target,
       async *stream() {
         yield await values()
       },
-    })
-    tensors[name] = facts
+    })),
+  )
+}
+
+async function digests(tensors: readonly Tensor[]): Promise<Record<string, object>> {
+  const found: Record<string, object> = {}
+  for (const tensor of tensors) {
+    const { name, ...facts } = await digestTensor(tensor)
+    found[name] = facts
   }
-  return tensors
+  return found
 }
