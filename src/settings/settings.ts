@@ -28,6 +28,3 @@ export const settingsSchema = z.strictObject({
     })
     .optional(),
 })
-
-/** The file as written. */
-export type SettingsFile = z.infer<typeof settingsSchema>
