@@ -7,8 +7,17 @@ export function faultyRegions({ regions }: Pick<Comparison, 'regions'>): RegionR
   return regions.filter(({ state }) => state === 'different')
 }
 
-/** Why a region differs: what was tested on it, else what the files say of its layers. */
-export function causesOf(region: RegionReport, { causes }: Pick<Comparison, 'causes'>): CauseReport[] {
+/**
+ * Why a region differs: what was tested on it, else what the files say of its layers. Where a cause is proved, guesses
+ * that are not are left to `--json`: with the proved one repaired nothing remains for them to explain.
+ */
+export function causesOf(region: RegionReport, report: Pick<Comparison, 'causes'>): CauseReport[] {
+  const all = candidateCauses(region, report)
+  const proved = all.filter((cause) => cause.proved)
+  return proved.length > 0 ? proved : all
+}
+
+function candidateCauses(region: RegionReport, { causes }: Pick<Comparison, 'causes'>): CauseReport[] {
   if (region.causes.length > 0) return region.causes
   const names = (nodes: RegionReport['referenceNodes']) => nodes.map(({ name }) => name)
   const [own, other] = [names(region.referenceNodes), names(region.candidateNodes)]
@@ -21,9 +30,13 @@ export function causesOf(region: RegionReport, { causes }: Pick<Comparison, 'cau
 
 /** Causes that no faulty region shows. */
 export function otherCauses(report: Pick<Comparison, 'causes' | 'regions'>): CauseReport[] {
-  const shown = new Set(faultyRegions(report).flatMap((region) => causesOf(region, report)))
-  const labels = new Set([...shown].map(({ label, referenceLayer }) => `${label} ${referenceLayer}`))
-  return report.causes.filter((cause) => !shown.has(cause) && !labels.has(`${cause.label} ${cause.referenceLayer}`))
+  const told = faultyRegions(report).flatMap((region) => candidateCauses(region, report))
+  return report.causes.filter(
+    ({ label, referenceLayer, detail }) =>
+      !told.some(
+        (other) => other.label === label && (other.referenceLayer === referenceLayer || other.detail === detail),
+      ),
+  )
 }
 
 /** Operators that only move values: what a region does is told by the others. */
