@@ -7,6 +7,7 @@ import type { OnnxProgram } from '../onnx/program.ts'
 import { readProgram } from '../onnx/read-program.ts'
 import { withConstants } from '../onnx/with-constants.ts'
 import { wholeProgram } from '../onnx/write-fragment.ts'
+import { plural } from '../report/text.ts'
 import type { ArrayValue } from '../tensor/array-value.ts'
 import { type InputOptions, type InputReport, pairInputs } from './pair-inputs.ts'
 import { planRecording, type RecordingPlan, refusedBy } from './recording-plan.ts'
@@ -56,6 +57,10 @@ export async function runPair(
     feeds.length,
   )
   if (plan.note) notes.push(plan.note)
+  if (options.replaced.size > 0)
+    notes.push(
+      `the reference ran with ${plural(options.replaced.size, 'tensor')} rounded as the candidate stores ${options.replaced.size === 1 ? 'it' : 'them'}: what that rounding alone changes is not counted`,
+    )
   const used = feeds.slice(0, plan.inputs)
   const own = await record(
     runner,
