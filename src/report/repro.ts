@@ -38,7 +38,7 @@ export function renderReproReadme(facts: ReproFacts): string {
   const rows = [
     ['`model.onnx`', 'the candidate, cut down to the stretch that differs'],
     ...(files.reference ? [['`reference.onnx`', 'the same stretch of the reference: gives the expected output']] : []),
-    ...(files.repaired ? [['`repaired.onnx`', 'the candidate with the fix below: gives the expected output']] : []),
+    ...(files.repaired ? [['`repaired.onnx`', 'the candidate with this fix made: gives the expected output']] : []),
     ['`test_data_set_0/`', 'inputs of `model.onnx` and the output that it should give, as ONNX TensorProto'],
     ...(files.referenceData ? [['`reference_data_set_0/`', 'the same in the layout of `reference.onnx`']] : []),
   ]
