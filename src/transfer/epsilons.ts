@@ -21,13 +21,16 @@ export function epsilons(source: UnitSet, target: UnitSet, given: number | undef
     if (stated !== undefined) return stated
     return ours.has(unit) ? (given ?? usualEpsilon(source)) : usualEpsilon(target)
   }
+  const use = (unit: Unit) => {
+    const isAssumed = unit.attributes.epsilon === undefined && given === undefined
+    if (isAssumed && slotOf(unit, 'variance')) assumed.push(unit)
+  }
   return {
     of,
-    fold(unit) {
-      const isAssumed = unit.attributes.epsilon === undefined && given === undefined
-      if (isAssumed && slotOf(unit, 'variance')) assumed.push(unit)
-    },
+    fold: use,
     keep(from, to) {
+      // a scale and a shift: epsilon is worked into their values
+      if (!slotOf(to, 'variance')) use(from)
       const [left, right] = [from.attributes.epsilon, to.attributes.epsilon]
       if (left !== undefined && right !== undefined && Math.abs(left - right) > 1e-3 * Math.max(left, right))
         different.push([from, to])
@@ -36,12 +39,12 @@ export function epsilons(source: UnitSet, target: UnitSet, given: number | undef
       const notes: string[] = []
       if (assumed.length > 0)
         notes.push(
-          `epsilon ${usualEpsilon(source)} was assumed for ${assumed.length} folded BatchNorms: the reference states none, and it is the default of its framework; say --epsilon where the network sets another`,
+          `epsilon ${usualEpsilon(source)} was assumed for ${assumed.length} folded ${assumed.length === 1 ? 'BatchNorm' : 'BatchNorms'}: the source states none, and it is the default of its framework; say --epsilon where the network sets another`,
         )
       const [first] = different
       if (first)
         notes.push(
-          `BatchNorm "${first[1].name}" of the target has epsilon ${of(first[1])}, "${first[0].name}" of the reference ${of(first[0])}${different.length > 1 ? ` (and ${different.length - 1} more)` : ''}: values were carried as they are; set epsilon ${of(first[0])} in the target`,
+          `BatchNorm "${first[1].name}" of the target has epsilon ${of(first[1])}, "${first[0].name}" of the source ${of(first[0])}${different.length > 1 ? ` (and ${different.length - 1} more)` : ''}: values were carried as they are; set epsilon ${of(first[0])} in the target`,
         )
       return notes
     },
