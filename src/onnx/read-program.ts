@@ -6,6 +6,7 @@ import { InternalError, ToolError } from '../errors.ts'
 import type { AttributeValue, Graph, Node } from '../model/graph.ts'
 import type { Model } from '../model/model.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { executionOrder } from './execution-order.ts'
 import type { OnnxProgram } from './program.ts'
 
 /** A node of at most so many bytes is kept from the first pass over the file; larger ones hold values. */
@@ -64,7 +65,7 @@ export async function readProgram(model: Model): Promise<OnnxProgram> {
   return {
     irVersion: skeleton.irVersion ?? 0,
     opsets: new Map(Object.entries(model.metadata.opsets ?? {})),
-    graph,
+    graph: { ...graph, nodes: executionOrder(graph.nodes) },
     constants: constantsOf(
       model,
       graph,

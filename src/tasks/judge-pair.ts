@@ -48,6 +48,11 @@ export async function judgePair(
         node.inputs.map((name) => shapeOf(name, side)),
       ),
     evaluate: (region, input) => exactValue(recording, region, input),
+    exchanged: options.weights.causes.flatMap(({ label, decides, referenceLayer, candidateLayer }) =>
+      label === 'weight-swapped' && decides && referenceLayer !== undefined && candidateLayer !== undefined
+        ? [{ referenceNode: referenceLayer, candidateNode: candidateLayer }]
+        : [],
+    ),
     stated: (region) => statedIn(options.weights, region).some(({ decides }) => decides),
     prove: (result, suspects) => prove(recording, runner, options.weights, { result, suspects }),
   })

@@ -101,6 +101,7 @@ async function compared(reference: Graph, candidate: Graph) {
     reductionLength: () => 1,
     coarse: new Map(),
     evaluate: async () => undefined,
+    exchanged: [],
     stated: () => false,
     prove: async (_, suspects) => {
       await suspects()

@@ -30,6 +30,8 @@ export interface ReplayOptions {
   /** constants of the candidate that are rounded while the reference runs with other ones: largest relative rounding */
   readonly coarse: ReadonlyMap<string, number>
   readonly evaluate: Evaluate
+  /** layers that hold each other's weights, by node: their values are right, and in each other's place */
+  readonly exchanged: readonly Pick<Anchor, 'referenceNode' | 'candidateNode'>[]
   /** whether the files state a difference in a region that forbids a match: then suspicious is different */
   readonly stated: (region: RegionResult['region']) => boolean
   /** finds causes by running a faulty region changed */
@@ -49,7 +51,7 @@ export interface ReplayOptions {
 export async function compareByReplay(
   referenceRecording: Recording,
   naturalRecording: Recording,
-  { run, anchors, coarse, reductionLength, evaluate, stated, prove }: ReplayOptions,
+  { run, anchors, coarse, reductionLength, evaluate, exchanged, stated, prove }: ReplayOptions,
 ): Promise<BehaviourComparison> {
   const reference = sideOf(referenceRecording)
   const natural = sideOf(naturalRecording)
@@ -68,13 +70,16 @@ export async function compareByReplay(
   const places = results
     .filter(({ state }) => state === 'different')
     .map((result) => ({ result, ...placeOf(reference, replayed, pairing, found, anchors, result) }))
+    .map((place) => ({ ...place, exchange: atExchange(reference, replayed, exchanged, place.divergence) }))
+    .map(({ exchange, ...place }) => ({ ...place, exchanged: exchange !== undefined, ...exchange }))
     .sort((left, right) => orderOf(reference, left) - orderOf(reference, right))
   const faults: Fault[] = []
   for (const [index, place] of places.entries()) {
     let seen: readonly ValueCause[] = []
     // another run of the whole candidate: only where nothing is proved without it
     const suspects = async () => (seen = await explain(reference, natural, run, pairing, place))
-    const proofs = index < MAX_EXPLAINED ? await prove(place.result, suspects) : []
+    // the files have proved an exchange; where the values meet there is nothing to mend
+    const proofs = index < MAX_EXPLAINED && !place.exchanged ? await prove(place.result, suspects) : []
     const causes = place.repaired && !proofs.some((cause) => cause.proved) ? proved(seen) : seen
     faults.push({ result: place.result, divergence: place.divergence, causes, proofs })
   }
@@ -138,6 +143,36 @@ function placeOf(
       : divergence,
     repaired: repaired !== undefined,
   }
+}
+
+/**
+ * Exchanged weights give right values in each other's place: what pairs by value shows the difference only where these
+ * values meet. It stands at the layers themselves.
+ */
+function atExchange(
+  reference: Side,
+  replayed: Side,
+  exchanged: ReplayOptions['exchanged'],
+  { referenceTensor }: Divergence,
+): { divergence: Divergence } | undefined {
+  for (const { referenceNode, candidateNode } of exchanged) {
+    const node = reference.recording.graph.nodes.find(({ name }) => name === referenceNode)
+    const other = replayed.recording.graph.nodes.find(({ name }) => name === candidateNode)
+    const [name, otherName] = [node?.outputs[0], other?.outputs[0]]
+    if (!node || !other || name === undefined || otherName === undefined || name === referenceTensor) continue
+    if (!behindNodes(reference, [node]).has(referenceTensor)) continue
+    const divergence: Divergence = {
+      referenceTensor: name,
+      candidateTensor: otherName,
+      referenceNode: node,
+      candidateNode: other,
+      distance: distanceUnder(reference, replayed, name, otherName, { name: 'same' }),
+      referenceShape: reference.shape(name) ?? [],
+      candidateShape: replayed.shape(otherName),
+    }
+    return { divergence }
+  }
+  return undefined
 }
 
 /** Operators that only move or pad: what they do to a value belongs to the operator that takes it. */

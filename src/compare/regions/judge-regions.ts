@@ -6,7 +6,7 @@ import type { Side } from '../behaviour/recording.ts'
 import { distance } from '../distance.ts'
 import { regionAt } from './cut-regions.ts'
 import type { Region, RegionResult, RegionState } from './region.ts'
-import { unitOf } from './unit.ts'
+import { isHalf, unitOf } from './unit.ts'
 
 /** Up to so many times what rounding explains is the same, up to so many suspicious, above it different. */
 export const SAME_RATIO = 10
@@ -155,20 +155,6 @@ function floorOf(
   const floor = Math.max(unit / 4, sum, response, stored / STORED_SHARE)
   const floorFrom = floor === response ? 'disturbance' : floor === sum ? 'reduction' : 'unit'
   return { floor, floorFrom }
-}
-
-/** Share of a model's values in half precision from which on that is its arithmetic. */
-const HALF_SHARE = 0.2
-
-const halves = new WeakMap<Side, boolean>()
-
-function isHalf(side: Side): boolean {
-  const known = halves.get(side)
-  if (known !== undefined) return known
-  const types = side.order.flatMap((name) => side.recording.runs[0]?.get(name)?.dtype ?? []).filter(isFloat)
-  const half = types.filter((type) => unitOf(type) > unitOf('float32')).length > HALF_SHARE * types.length
-  halves.set(side, half)
-  return half
 }
 
 /** The widest spacing among the values that an operator inside the region gives. */

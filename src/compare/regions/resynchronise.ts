@@ -6,7 +6,7 @@ import { nearestUnder, type Pairing, pairValues, takesTheSame, type ValuePair } 
 import { firstRuns, type Side, sideOf } from '../behaviour/recording.ts'
 import type { Anchor, Search } from '../behaviour/search.ts'
 import type { Force, RunForced } from './forced.ts'
-import { unitOf } from './unit.ts'
+import { isHalf, unitOf } from './unit.ts'
 
 /** How the values of two models correspond, found out by running the candidate on the reference's values. */
 export interface Correspondence {
@@ -44,6 +44,7 @@ const STEP = 0.04
 const NEAR = 1e-3
 /** What is made of the same values by other operators, in float32. */
 const EQUAL = 1e-5
+const HALF_EQUAL = 8 * unitOf('float16')
 /** The same operator on the same values still stands for it when it differs this many times more: it is the fault. */
 const STRUCTURE_MARGIN = 30
 const REPLAYED_MARGIN = 5000
@@ -67,7 +68,7 @@ export async function resynchronise(
 ): Promise<Correspondence> {
   const settled = new Map<string, ValuePair>()
   const loose = pairValues(reference, natural, () => NEAR, { structureMargin: STRUCTURE_MARGIN })
-  const equal = Math.max(EQUAL, 2 * rounding)
+  const equal = Math.max(EQUAL, 2 * rounding, isHalf(natural) ? HALF_EQUAL : 0)
   const start = await stabilise(reference, natural, run, loose, settled, equal)
   if (reference.recording.runs.length === 0) return { ...start, places: new Map(), repairs: new Map(), lost: [] }
   const first = sideOf(firstRuns(reference.recording, TRIED_INPUTS))
