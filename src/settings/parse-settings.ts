@@ -54,10 +54,12 @@ export function parseSettings(text: string, file: string): Settings {
   }
   const checked = settingsSchema.safeParse(data)
   if (!checked.success) {
-    const [issue] = checked.error.issues
-    const { path, message } = explain(issue!, data)
+    const { issues } = checked.error
+    // a misspelt key leaves another one missing: the slip is told, not what follows from it
+    const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]!
+    const { path, message } = explain(issue, data)
     fail(
-      offsetOf(document, path, issue!.code === 'unrecognized_keys'),
+      offsetOf(document, path, issue.code === 'unrecognized_keys'),
       `${path.length === 0 ? '' : `${path.join('.')}: `}${message}`,
     )
   }

@@ -49,7 +49,11 @@ function ofBehaviour(report: Omit<Comparison, 'summary'>): string {
     return `${differ} (${regionText(faulty[0]!, causesOf(faulty[0]!, report)[0])}); ${looked}`
   }
   if (behaviour.verdict === 'match')
-    return capital(`${behaviour.reason}, but ${firstDivergence?.detail ?? weights.reason}`)
+    return capital(
+      firstDivergence === null
+        ? behaviour.reason
+        : `${behaviour.reason}, but ${firstDivergence.detail ?? weights.reason}`,
+    )
   const place = placeOf(report)
   return `${place ? `They part at ${place}${why(report)}` : capital(behaviour.reason)}${looked === '' ? '' : `; ${looked}`}`
 }
