@@ -21,6 +21,8 @@ import { type StageLine, stageLine } from './progress.ts'
 import { styleFor } from './style.ts'
 
 const DEFAULT_SETTINGS = 'modelwright.yaml'
+/** More are refused: every value of the network is compared on each. */
+const MAX_SAMPLES = 16
 
 export const compareCommand: Command = {
   name: 'compare',
@@ -50,6 +52,7 @@ export const compareCommand: Command = {
         'expected differences and what outputs stand for (docs/accounted.md); modelwright.yaml of the current folder, where there is one',
     },
     seed: { value: 'N', description: 'seed of the generated inputs (default 1)' },
+    samples: { value: 'N', description: `how many inputs are generated, 1 to ${MAX_SAMPLES} (default 2)` },
     repro: {
       value: 'DIR',
       description:
@@ -97,6 +100,7 @@ async function run(call: Call, console: Console): Promise<ExitCode> {
   const progress = stageLine(console)
   const settings = await settingsFor(call.text('config'))
   const seed = parseSeed(call.text('seed'))
+  const samples = wholeNumber('samples', call.text('samples'), 1, MAX_SAMPLES)
   const page = call.text('html')
   const folder = call.text('repro')
   try {
@@ -107,6 +111,7 @@ async function run(call: Call, console: Console): Promise<ExitCode> {
       candidateInputs: await Promise.all(call.texts('candidate-inputs').map(open)),
       ...(settings ? { settings } : {}),
       seed,
+      ...(samples === undefined ? {} : { samples }),
       createHasher: createSha256,
       decodeImage,
       onStage: progress.stage,
@@ -160,8 +165,13 @@ async function settingsFor(path: string | undefined): Promise<Settings | undefin
 }
 
 function parseSeed(text: string | undefined): number {
-  if (text === undefined) return 1
-  const seed = Number(text)
-  if (Number.isInteger(seed) && seed >= 0 && seed <= 0xffffffff) return seed
-  throw new ToolError('USAGE', `--seed: expected a whole number from 0 to 4294967295, found "${text}"`)
+  return wholeNumber('seed', text, 0, 0xffffffff) ?? 1
+}
+
+/** @throws {ToolError} USAGE naming the option and what it takes */
+function wholeNumber(option: string, text: string | undefined, least: number, most: number): number | undefined {
+  if (text === undefined) return undefined
+  const value = Number(text)
+  if (text.trim() !== '' && Number.isInteger(value) && value >= least && value <= most) return value
+  throw new ToolError('USAGE', `--${option}: expected a whole number from ${least} to ${most}, found "${text}"`)
 }

@@ -27,6 +27,8 @@ export interface CompareOptions {
   readonly candidateInputs?: readonly ModelInput[]
   /** for generated inputs; default 1 */
   readonly seed?: number
+  /** how many inputs are generated; default 2 */
+  readonly samples?: number
   /** digests for the report; without it they are null */
   readonly createHasher?: CreateHasher
   /** needed for image inputs */
@@ -154,8 +156,10 @@ async function observeBehaviour(
       candidateInputs: options.candidateInputs ?? [],
       seed: options.seed ?? 1,
       replaced,
+      ...(options.samples === undefined ? {} : { samples: options.samples }),
       ...(options.decodeImage ? { decodeImage: options.decodeImage } : {}),
     })
+    options.onStage?.('running every region alone')
     return { recording, comparison: await judgePair(runner, recording, { weights, anchors, replaced }) }
   } catch (error) {
     // A model that cannot run is a fact about it; its weights can still be compared. Wrong inputs are the user's to fix.

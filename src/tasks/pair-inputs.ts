@@ -17,6 +17,8 @@ export interface InputOptions {
   readonly candidateInputs: readonly ModelInput[]
   readonly decodeImage?: DecodeImage
   readonly seed: number
+  /** how many are generated; default 2. More find what few hide, at the price of time and memory */
+  readonly samples?: number
 }
 
 /** The same samples for both models, each under its own names, in its own layout and element type. */
@@ -63,19 +65,23 @@ function specsOf({ inputs }: Graph): InputSpec[] {
   })
 }
 
+/** One of usual size and one that reaches clips and saturation. */
+const GENERATED = 2
+
 async function inputSets(
   specs: readonly InputSpec[],
-  { inputs, decodeImage, seed }: InputOptions,
+  { inputs, decodeImage, seed, samples = GENERATED }: InputOptions,
 ): Promise<InputSet[]> {
   if (inputs.length > 0) return loadInputs(inputs, specs, decodeImage)
-  const kinds: ProbeKind[] = ['natural', 'strong']
-  return kinds.map((kind, index) => {
+  return Array.from({ length: samples }, (_, index) => {
+    const kind: ProbeKind = index % 2 === 0 ? 'natural' : 'strong'
     const free = new Map<string, number>()
     const values = specs.map((spec, position): [string, ArrayValue] => [
       spec.name,
       generateInput(spec.dtype, resolveShape(spec, free), kind, seed + index * 101 + position, spec.name),
     ])
-    return { origin: `generated (${kind}, seed ${seed})`, values: new Map(values) }
+    const round = index < 2 ? '' : ` ${Math.floor(index / 2) + 1}`
+    return { origin: `generated (${kind}${round}, seed ${seed})`, values: new Map(values) }
   })
 }
 
