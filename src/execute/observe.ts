@@ -6,7 +6,7 @@ import { type ArrayValue, numbersOf } from '../tensor/array-value.ts'
 import { byteLength, type Dtype, elementCount } from '../tensor/dtype.ts'
 import { sketchOf, type ValueSketch } from '../tensor/sketch.ts'
 import { loadFragment } from './load-fragment.ts'
-import type { StepFetch } from './protocol.ts'
+import type { DropRequest, PutRequest, ReleaseRequest, StepFetch } from './protocol.ts'
 import type { Thread } from './thread.ts'
 import { toWire } from './wire.ts'
 
@@ -154,12 +154,12 @@ class Watch {
     const wanted = [...made].filter((name) => tensors.has(name) && (isNeeded(name) || this.#wants(name)))
     if (wanted.length > 0) {
       const outputs = await this.#open(nodes, taken, wanted, wanted.filter(isNeeded))
-      await this.#send(taken.filter((name) => this.#given.has(name) && !this.#there.has(name)))
+      this.#send(taken.filter((name) => this.#given.has(name) && !this.#there.has(name)))
       if (outputs.length > 0) await this.#runAll(taken, outputs, end)
-      await this.#thread.ask({ kind: 'release', session: SESSION }, 'done')
+      this.#tell({ kind: 'release', session: SESSION })
       this.#parts++
     }
-    await this.#drop([...this.#there].filter((name) => this.#course.lastUse(name) < end))
+    this.#drop([...this.#there].filter((name) => this.#course.lastUse(name) < end))
   }
 
   result(): Observation {
@@ -169,7 +169,7 @@ class Watch {
   /** Leaves nothing behind in the thread. */
   async clear(): Promise<void> {
     await this.#thread.ask({ kind: 'release', session: SESSION }, 'done').catch(() => undefined)
-    await this.#drop([...this.#there]).catch(() => undefined)
+    this.#drop([...this.#there])
   }
 
   /** Loads a part. @returns the values that it can show: `wanted`, or only those that are `needed` */
@@ -199,10 +199,16 @@ class Watch {
     this.#version = version
   }
 
-  async #send(names: readonly string[]): Promise<void> {
+  /** Asks for something that is in time when the next question is: nobody waits for the answer. */
+  #tell(request: PutRequest | DropRequest | ReleaseRequest): void {
+    // A thread that is gone says so to the next question, too.
+    this.#thread.ask(request, 'done').catch(() => undefined)
+  }
+
+  #send(names: readonly string[]): void {
     for (const name of names) {
       const values = this.#feeds.map((feed, run): [string, ArrayValue] => [keyOf(run, name), feed.get(name)!])
-      await this.#thread.ask({ kind: 'put', values: toWire(new Map(values)) }, 'done')
+      this.#tell({ kind: 'put', values: toWire(new Map(values)) })
       this.#there.add(name)
     }
   }
@@ -238,10 +244,10 @@ class Watch {
     }
   }
 
-  async #drop(names: readonly string[]): Promise<void> {
+  #drop(names: readonly string[]): void {
     for (const name of names) this.#there.delete(name)
     const keys = names.flatMap((name) => this.#runs.map((_, run) => keyOf(run, name)))
-    if (keys.length > 0) await this.#thread.ask({ kind: 'drop', keys }, 'done')
+    if (keys.length > 0) this.#tell({ kind: 'drop', keys })
   }
 
   #wants(name: string): boolean {
