@@ -16,6 +16,25 @@ const pagesFolder = join(import.meta.dirname, 'cli')
 const digits = join(import.meta.dirname, '../examples/digits')
 const scratch = mkdtempSync(join(tmpdir(), 'modelwright-cli-'))
 
+/** A mapping file of one entry, changed in one place. */
+const mapFile = (change: object) =>
+  new TextEncoder().encode(
+    JSON.stringify({
+      schemaVersion: 1,
+      kind: 'modelwright-transfer-map',
+      entries: [
+        {
+          target: 'model_weights/dense_1/dense_1/kernel',
+          from: ['fc2.weight'],
+          transform: 'transpose($0, [1, 0])',
+          state: 'mapped',
+          reason: 'by hand',
+          ...change,
+        },
+      ],
+    }),
+  )
+
 const BROKEN: Readonly<Record<string, () => Uint8Array>> = {
   'empty.pt': () => new Uint8Array(0),
   'cut.pt': () => readFileSync(join(digits, 'reference/digits.pt')).subarray(0, 3000),
@@ -33,6 +52,10 @@ const BROKEN: Readonly<Record<string, () => Uint8Array>> = {
   'slip.yaml': () =>
     new TextEncoder().encode('compare:\n  expected:\n    - where: fc1\n      what: bn_epsilon\n      reason: ours\n'),
   'no-tensors.safetensors': () => safetensorsFile({}),
+  'not.map.json': () => new TextEncoder().encode('{ "entries": ['),
+  'slip.map.json': () => mapFile({ transform: 'transpse($0, [1, 0])' }),
+  'shape.map.json': () => mapFile({ transform: '$0' }),
+  'field.map.json': () => mapFile({ state: 'guessed' }),
   'hostile-names.safetensors': () =>
     safetensorsFile({
       '<script>alert(1)</script>': { dtype: 'F32', shape: [2], bytes: 8 },

@@ -38,3 +38,4 @@ check('tensor-report', 'inspect', `${digits}/reference/digits.npz`, '--tensor', 
 check('comparison', 'compare', `${digits}/reference/digits.pt`, `${digits}/candidate/digits-int8.tflite`)
 check('comparison', 'compare', `${digits}/reference/digits.onnx`, `${digits}/mistakes/same-padding/digits.onnx`)
 check('comparison', 'compare', `${digits}/reference/digits.onnx`, `${digits}/mistakes/unloaded-weight/digits.h5`)
+check('transfer', 'transfer', `${digits}/reference/digits.pt`, '--into', `${digits}/candidate/digits.h5`, '--dry-run')

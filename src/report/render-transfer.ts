@@ -115,9 +115,11 @@ function renderComparison({ comparison }: Transfer, style: Style, columns: numbe
   if (comparison === null) return ''
   const { verdict, explained, summary, weights, behaviour, causes } = comparison
   const paint = { match: style.good, mismatch: style.bad, 'not-compared': style.warn }[verdict]
-  const shown = causes.slice(0, 4).map(({ label, detail }) => `  ${style.bold(label)}  ${wrap(detail, columns, 4)}`)
+  const shown = causes
+    .slice(0, 4)
+    .map(({ label, detail }) => `  ${wrap(`${label}  ${detail}`, columns, 4).replace(label, style.bold(label))}`)
   return [
-    `${style.bold('Compare')}  ${paint(verdict)}: ${wrap(summary, columns, 9)}`,
+    `${style.bold('Compare')}  ${wrap(`${verdict}: ${summary}`, columns, 9).replace(verdict, paint(verdict))}`,
     ...(explained
       ? [
           `  ${wrap('What differs are tensors that the ledger above merges, splits, folds or sets to do nothing.', columns, 2)}`,
