@@ -59,7 +59,7 @@ const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
 
 function importsOf(file: string): string[] {
   const text = readFileSync(join(root, file), 'utf8')
-  return [...text.matchAll(/(?:from\s+|import\(\s*|^import\s+)['"]([^'"]+)['"]/gm)].map((match) => match[1]!)
+  return [...text.matchAll(/(?:from\s+|import\(\s*|^import\s+)['"]([^'"$]+)['"]/gm)].map((match) => match[1]!)
 }
 
 const roomOf = (file: string) => (file.includes('/') ? file.split('/')[0]! : file)
