@@ -15,12 +15,16 @@ export const integers = (values: readonly number[]): ArrayValue => ({
 /** Numbers as an array of the given type and shape. @throws {ToolError} NOT_ENCODABLE for packed types */
 export const arrayOf = (dtype: Dtype, shape: readonly number[], values: ArrayLike<number>): ArrayValue =>
   dtype === 'float32'
-    ? float32Array(shape, Float32Array.from(values))
+    ? float32Array(shape, values instanceof Float32Array ? values : new Float32Array(values))
     : { dtype, shape, bytes: encodeValues(dtype, values) }
 
 /** The same array with every number passed through `apply`. */
-export const mapArray = (value: ArrayValue, apply: (number: number, index: number) => number): ArrayValue =>
-  arrayOf(value.dtype, value.shape, Float64Array.from(numbersOf(value), apply))
+export function mapArray(value: ArrayValue, apply: (number: number, index: number) => number): ArrayValue {
+  const numbers = numbersOf(value)
+  const out = value.dtype === 'float32' ? new Float32Array(numbers.length) : new Float64Array(numbers.length)
+  for (let at = 0; at < out.length; at++) out[at] = apply(numbers[at]!, at)
+  return arrayOf(value.dtype, value.shape, out)
+}
 
 /** The same bytes under another shape of as many elements. */
 export const reshaped = (value: ArrayValue, shape: readonly number[]): ArrayValue => ({ ...value, shape })

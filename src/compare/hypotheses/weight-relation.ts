@@ -36,6 +36,7 @@ export function relationOf(
   const same = (value: ArrayValue) =>
     value.shape.join() === candidate.shape.join() && near(numbersOf(value), numbersOf(candidate), tolerance)
   if (same(reference)) return undefined
+  if (!holdSameNumbers(reference, candidate, tolerance)) return otherValues(reference, candidate)
   for (const { label, also, what, apply } of MOVES) {
     for (const move of apply(reference, place)) {
       const made = move.run(reference)
@@ -49,6 +50,31 @@ export function relationOf(
     }
   }
   return reordered(reference, candidate, place, tolerance) ?? otherValues(reference, candidate)
+}
+
+/** Whether one may be the other in another order: sums and sums of squares do not depend on it. */
+function holdSameNumbers(reference: ArrayValue, candidate: ArrayValue, tolerance: number): boolean {
+  const [mine, theirs] = [reference, candidate].map((value) => {
+    let sum = 0
+    let square = 0
+    let size = 0
+    for (const number of numbersOf(value)) {
+      sum += number
+      size += Math.abs(number)
+      square += number * number
+    }
+    return { sum, square, size }
+  }) as [Sums, Sums]
+  return (
+    Math.abs(mine.sum - theirs.sum) <= 10 * tolerance * mine.size &&
+    Math.abs(mine.square - theirs.square) <= 10 * tolerance * mine.square
+  )
+}
+
+interface Sums {
+  readonly sum: number
+  readonly square: number
+  readonly size: number
 }
 
 const near = (a: ArrayLike<number>, b: ArrayLike<number>, tolerance: number) => distance(a, b).relL2 <= tolerance
@@ -261,7 +287,8 @@ function otherValues(reference: ArrayValue, candidate: ArrayValue): WeightRelati
   const first = theirs[0] ?? 0
   if (theirs.every((value) => value === first) && theirs.length > 1 && !mine.every((value) => value === mine[0]))
     return { label: 'weight-stale', what: `all ${show(first)}: never loaded` }
-  const levels = new Set(theirs).size
+  // a part shows already that there are many
+  const levels = new Set(theirs.subarray(0, 65_536)).size > 256 ? theirs.length : new Set(theirs).size
   if (theirs.length >= 64 && levels <= Math.min(256, theirs.length / 4) && levels < new Set(mine).size / 2)
     return { label: 'weight-quantised', what: `${levels} distinct values in ${theirs.length}` }
   const { relL2 } = distance(mine, theirs)
@@ -306,7 +333,8 @@ function ratioOf(mine: ArrayLike<number>, theirs: ArrayLike<number>): number | u
 }
 
 /** The step of a grid that all candidate values lie on while the reference's are rounded to it; undefined for none. */
-function uniformSteps(mine: ArrayLike<number>, theirs: ArrayLike<number>): number | undefined {
+function uniformSteps(mine: ArrayLike<number>, theirs: Float32Array | Float64Array): number | undefined {
+  if (new Set(theirs.subarray(0, 65_536)).size > 1000) return undefined
   const distinct = [...new Set(Array.from(theirs, Math.abs))].sort((a, b) => a - b)
   if (distinct.length < 3 || distinct.length > 300 || theirs.length < 2 * distinct.length) return undefined
   const gaps = distinct.slice(1).map((value, at) => value - distinct[at]!)
