@@ -1,7 +1,7 @@
 import type { Comparison } from '../report/comparison.ts'
 import { TRANSFER_SCHEMA_VERSION, type Transfer } from '../report/transfer.ts'
 import { elementCount } from '../tensor/dtype.ts'
-import { printExpression } from '../transfer/expression.ts'
+import { type Expression, printExpression } from '../transfer/expression.ts'
 import type { Ledger, TargetEntry } from '../transfer/ledger.ts'
 import type { Proof } from '../transfer/prove.ts'
 
@@ -87,26 +87,54 @@ const WEIGHT_CAUSES: ReadonlySet<string> = new Set([
 
 /**
  * Whether a mismatch of stored tensors is the ledger's own doing: two biases in one, three projections in one kernel, a
- * BatchNorm that does nothing. Everything that differs must be accounted for and read back as computed, nothing else may
- * have been found, and where both ran they must agree.
+ * BatchNorm that does nothing. Everything that differs must be of that kind, accounted for and read back as computed,
+ * nothing else may have been found, and where both ran they must agree.
  */
 function explains(ledger: Ledger, { proof, comparison }: Outcome): boolean {
   if (comparison.verdict === 'match' || comparison.behaviour.verdict === 'mismatch') return false
   if (proof.problems.length > 0 || proof.identical === 0) return false
   if (comparison.causes.some(({ label }) => !WEIGHT_CAUSES.has(label))) return false
-  const sources = new Set(ledger.sources.filter(({ isLost }) => !isLost).map(({ source }) => source.name))
-  const targets = new Set(ledger.targets.filter(({ isMissing }) => !isMissing).map(({ target }) => target.name))
-  const wrong = comparison.parameters.filter(({ accepted }) => !accepted)
-  const unpaired = (side: 'reference' | 'candidate') =>
-    comparison.unpaired[side].filter(({ matters }) => matters).map(({ name }) => name)
-  return (
-    [...wrong.flatMap(({ referenceTensors }) => referenceTensors), ...unpaired('reference')].every((name) =>
-      sources.has(name),
-    ) &&
-    [...wrong.flatMap(({ candidateTensors }) => candidateTensors), ...unpaired('candidate')].every((name) =>
-      targets.has(name),
-    )
+  const accounted = {
+    reference: new Set(ledger.sources.filter(({ isLost }) => !isLost).map(({ source }) => source.name)),
+    candidate: new Set(ledger.targets.filter(({ isMissing }) => !isMissing).map(({ target }) => target.name)),
+  }
+  const reworked = {
+    reference: new Set(ledger.sources.filter(({ state }) => state !== 'mapped').map(({ source }) => source.name)),
+    candidate: new Set(ledger.targets.filter(isReworked).map(({ target }) => target.name)),
+  }
+  const differing = comparison.parameters
+    .filter(({ accepted }) => !accepted)
+    .map(({ referenceTensors, candidateTensors }) => ({ reference: referenceTensors, candidate: candidateTensors }))
+  const alone = (['reference', 'candidate'] as const).flatMap((side) =>
+    comparison.unpaired[side]
+      .filter(({ matters }) => matters)
+      .map(({ name }) => ({ reference: [], candidate: [], [side]: [name] })),
   )
+  return [...differing, ...alone].every(
+    ({ reference, candidate }) =>
+      reference.every((name) => accounted.reference.has(name)) &&
+      candidate.every((name) => accounted.candidate.has(name)) &&
+      (reference.some((name) => reworked.reference.has(name)) ||
+        candidate.some((name) => reworked.candidate.has(name))),
+  )
+}
+
+/** Whether a tensor is more than one of the source in another layout: that, comparing has to recognise by itself. */
+function isReworked({ state, from, expression }: TargetEntry): boolean {
+  return state !== 'mapped' || from.length !== 1 || (expression !== undefined && !isLayout(expression))
+}
+
+function isLayout(expression: Expression): boolean {
+  switch (expression.op) {
+    case 'input':
+      return true
+    case 'reshape':
+    case 'transpose':
+    case 'flip':
+      return isLayout(expression.of)
+    default:
+      return false
+  }
 }
 
 function countParameters(targets: readonly TargetEntry[]): Transfer['parameters'] {
