@@ -1,6 +1,5 @@
 import type { OutputKind } from '../compare/agreement/output.ts'
 import type { OutputResult, ValueResult } from '../compare/behaviour/compare-behaviour.ts'
-import { TOLERANCE_RULE } from '../compare/behaviour/compare-behaviour.ts'
 import { unravel } from '../compare/distance.ts'
 import { JUDGEMENT_RULE } from '../compare/regions/judge-regions.ts'
 import type { UnpairedTensor, WeightCause, WeightComparison, WeightPair } from '../compare/weights/comparison.ts'
@@ -58,7 +57,7 @@ export function comparisonReport({
       reason: ran?.reason ?? behaviour.reason ?? 'nothing ran',
       runtime: behaviour.recording?.runtime ?? null,
       inputs: (behaviour.recording?.inputs ?? []).map((input) => ({ ...input, shape: [...input.shape] })),
-      tolerance: ran?.regions.length ? JUDGEMENT_RULE : TOLERANCE_RULE,
+      tolerance: JUDGEMENT_RULE,
     },
     parameters: weights.pairs.map(parameter),
     unpaired: {

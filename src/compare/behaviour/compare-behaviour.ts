@@ -53,44 +53,9 @@ export interface OutputResult extends ValueResult {
   readonly candidateShape: readonly number[] | undefined
 }
 
-/** Half a unit in the last place of float32, the size of one rounding. */
-const FLOAT32_UNIT = 2 ** -24
-/** Nothing closer than this is called different: several roundings of float32 in another order. */
-const MIN_TOLERANCE = 2e-6
-/** Nothing further than this is called equal, however much the network amplifies rounding. */
-const MAX_TOLERANCE = 2e-3
-/** Rounding happens in every layer, the measured disturbance only at the input: room for the difference. */
-const AMPLIFICATION_MARGIN = 30
-
-export const TOLERANCE_RULE =
-  `relative L2 distance at most ${AMPLIFICATION_MARGIN} times what the reference itself shows when its inputs are disturbed by half a unit ` +
-  `in the last place (${FLOAT32_UNIT.toExponential(1)}), within ${MIN_TOLERANCE} and ${MAX_TOLERANCE}`
-
 /**
- * Tolerance per value from the network's own sensitivity: `disturbed` is the reference run on inputs moved by about
- * one rounding. Where a network amplifies rounding, more is allowed; where it does not, less.
- */
-export function sensitivityTolerance(recording: Recording, disturbed: Recording): Tolerance {
-  const plain = sideOf(recording)
-  const moved = sideOf(disturbed)
-  const known = new Map<string, number>()
-  return (name) => {
-    const cached = known.get(name)
-    if (cached !== undefined) return cached
-    const values = plain.numbers(name, 0)
-    const others = moved.numbers(name, 0)
-    const { relL2 } = values.length === others.length ? distance(values, others) : { relL2: 0 }
-    const tolerance = Math.min(
-      MAX_TOLERANCE,
-      Math.max(MIN_TOLERANCE, AMPLIFICATION_MARGIN * (Number.isFinite(relL2) ? relL2 : 0)),
-    )
-    known.set(name, tolerance)
-    return tolerance
-  }
-}
-
-/**
- * Compares two recordings made on the same inputs: pairs values, judges every output, finds the first divergence.
+ * Compares two recordings made on the same inputs by their values alone, where the candidate cannot be run again: pairs
+ * values, judges every output, finds the first divergence.
  *
  * An output counts as compared only when both sides have it; outputs pair by name, else by position. No output
  * compared is `not-compared`, never a match.

@@ -1,5 +1,5 @@
+import { ACTIVATION_OPS } from '../hypotheses/activation-ops.ts'
 import type { CauseLabel } from '../vocabulary.ts'
-import { ACTIVATION_OPS } from './activations.ts'
 import type { ValueCause } from './explain.ts'
 import type { Insertion } from './insertion.ts'
 import type { ValuePair } from './pair-values.ts'

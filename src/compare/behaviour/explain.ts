@@ -1,7 +1,8 @@
 import type { Node } from '../../model/graph.ts'
 import { distance } from '../distance.ts'
+import { ACTIVATIONS, type ActivationForm } from '../hypotheses/activation-forms.ts'
+import { ACTIVATION_OPS } from '../hypotheses/activation-ops.ts'
 import type { CauseLabel } from '../vocabulary.ts'
-import { ACTIVATION_OPS, ACTIVATIONS, type ActivationForm } from './activations.ts'
 import type { Divergence } from './divergence.ts'
 import { explainInsertion } from './explain-insertion.ts'
 import type { ValuePair } from './pair-values.ts'
@@ -193,11 +194,12 @@ function functionsOf(
   source: string,
 ): { value: string; form: ActivationForm }[] {
   const size = side.numbers(from, 0).length
-  const forms = ACTIVATIONS.filter(({ family }) => family !== 'identity')
   const found: { value: string; form: ActivationForm }[] = []
   for (const value of behind(side, from)) {
     if (side.numbers(value, 0).length !== size) continue
-    const form = forms.find((candidate) => sameFunction(side, value, side === reference ? source : from, candidate))
+    const form = ACTIVATIONS.find((candidate) =>
+      sameFunction(side, value, side === reference ? source : from, candidate),
+    )
     if (form) found.push({ value, form })
   }
   return found

@@ -1,5 +1,5 @@
 import type { Node } from '../../model/graph.ts'
-import { ACTIVATION_OPS } from './activations.ts'
+import { ACTIVATION_OPS } from '../hypotheses/activation-ops.ts'
 import type { ValuePair } from './pair-values.ts'
 import type { Side } from './recording.ts'
 
