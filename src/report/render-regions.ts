@@ -10,7 +10,7 @@ import {
   unjudged,
 } from './region-text.ts'
 import type { CauseReport, RegionReport } from './regions.ts'
-import { formatNumber, formatTimes, pad, plural, type Style, wrap } from './text.ts'
+import { formatNumber, formatTimes, plural, type Style, wrap } from './text.ts'
 
 /** A person repairs one fault at a time. */
 const MAX_FAULTS = 6
@@ -68,7 +68,7 @@ function renderFault(
       : [row('in the run', `relative L2 ${formatNumber(region.accumulated)} with all that happened before`)]),
     ...(region.smallest ? [row('smallest', smallestText(region.smallest))] : []),
     ...causes.slice(0, MAX_CAUSES).flatMap((cause, at) => renderCause(cause, causes.slice(0, at), row, style)),
-    ...(causes.length === 0 ? [row('cause', 'not found')] : []),
+    ...(causes.length === 0 ? [row('cause', 'not known')] : []),
   ].join('\n')
 }
 
@@ -198,7 +198,7 @@ export function renderAccounted({ accounted }: Comparison, style: Style, columns
     const [word, paint] = state === 'holds' ? ['holds', style.good] : [state.replaceAll('-', ' '), style.bad]
     const count = places.length > 1 ? ` (${places.length} places)` : ''
     return [
-      `  ${paint(pad(word, 6).trimEnd().padEnd(6))} ${style.bold(what)} at ${where.join(', ')}${count}: ${wrap(reason, columns, 9)}`,
+      `  ${paint(word.padEnd(6))} ${style.bold(what)} at ${where.join(', ')}${count}: ${wrap(reason, columns, 9)}`,
       `         ${style.dim(wrap(found, columns, 9))}`,
     ].join('\n')
   })
