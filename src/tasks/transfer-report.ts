@@ -120,8 +120,14 @@ function explains(ledger: Ledger, { proof, comparison }: Outcome): boolean {
 }
 
 /** Whether a tensor is more than one of the source in another layout: that, comparing has to recognise by itself. */
-function isReworked({ state, from, expression }: TargetEntry): boolean {
-  return state !== 'mapped' || from.length !== 1 || (expression !== undefined && !isLayout(expression))
+function isReworked({ target, state, from, expression }: TargetEntry): boolean {
+  if (state !== 'mapped' || from.length !== 1 || expression === undefined) return true
+  // a vector has no layouts: its order changes with a feature map that it fills
+  return !isLayout(expression) || (target.shape.length === 1 && !onlyReshapes(expression))
+}
+
+function onlyReshapes(expression: Expression): boolean {
+  return expression.op === 'input' || (expression.op === 'reshape' && onlyReshapes(expression.of))
 }
 
 function isLayout(expression: Expression): boolean {
