@@ -19,6 +19,9 @@ export function replayer(
   reference: Recording,
 ): RunForced {
   const wanted = sideOf(natural).order
+  // what hangs on no input (prior boxes, class numbers) is not run again: it stays what it was
+  const made = new Set(wanted)
+  const fixed = [...(natural.runs[0] ?? [])].filter(([name, { dtype }]) => !made.has(name) && dtype !== 'string')
   const inputs = natural.graph.inputs.map(({ name }) => name).filter((name) => natural.runs[0]?.has(name))
   return async (forces, { inputs: count = natural.runs.length, disturbed = false } = {}) => {
     const dtypeOf = (name: string): Dtype => natural.runs[0]?.get(name)?.dtype ?? 'float32'
@@ -35,7 +38,8 @@ export function replayer(
     return {
       graph: natural.graph,
       runs: runs.map((values, index) => {
-        const own = new Map(inputs.map((name): [string, ArrayValue] => [name, natural.runs[index]!.get(name)!]))
+        const own = new Map(fixed)
+        for (const name of inputs) own.set(name, natural.runs[index]!.get(name)!)
         for (const [name, value] of values) own.set(observed.get(name) ?? name, value)
         return own
       }),
