@@ -26,6 +26,10 @@ const mapEntry = z.strictObject({
     .describe('for reading only: what told the partner from others of its shape'),
   confidence: z.number().min(0).max(1).optional().describe('for reading only'),
   candidates: z.array(z.string()).optional().describe('for reading only: what fits as well'),
+  proposal: z
+    .string()
+    .optional()
+    .describe('for reading only: the transform that makes it of `from`; put it into `transform` to take it'),
 })
 
 /** A mapping file: written beside the output, edited by a person, given back with `--map`. */

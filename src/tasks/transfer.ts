@@ -107,6 +107,7 @@ function mapOf(ledger: Ledger, source: string, target: string): TransferMap {
       foundBy: entry.foundBy,
       confidence: entry.confidence,
       ...(entry.candidates.length > 0 ? { candidates: [...entry.candidates] } : {}),
+      ...(entry.proposal ? { proposal: printExpression(entry.proposal) } : {}),
     })),
   }
 }

@@ -47,11 +47,13 @@ export function alignClass(sources: readonly Unit[], targets: readonly Unit[], e
         otherRow < 0
           ? score(row, column) - score(row, other)
           : score(row, column) + score(otherRow, other) - score(row, other) - score(otherRow, column)
-      return [{ other, gain }]
+      return [{ rival: sources[otherRow], gain }]
     })
     const least = (score: (r: number, c: number) => number) => Math.min(...rivals.map(({ gain }) => gain(score)))
     const part = (name: 'structure' | 'names' | 'neighbours') => (r: number, c: number) => parts[r]![c]![name]
-    const ambiguous = rivals.filter(({ gain }) => gain(total) <= TIE).map(({ other }) => targets[other]!.name)
+    // a target that stays free is no rival of the source's: then the source could stand here or there
+    const tied = rivals.filter(({ gain }) => gain(total) <= TIE)
+    const ambiguous = tied.flatMap(({ rival }) => rival ?? sources[row]!)
     const pair = { source: sources[row]!, target: targets[column]!, ambiguous }
     if (rivals.length === 0) return [{ ...pair, foundBy: 'shape', confidence: sources.length > 1 ? 0.8 : 0.99 }]
     if (ambiguous.length > 0) return [{ ...pair, foundBy: 'order', confidence: 0.3 }]

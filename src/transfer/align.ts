@@ -15,8 +15,8 @@ export interface UnitPair {
   readonly foundBy: 'shape' | 'structure' | 'names' | 'order' | 'neighbours'
   /** 0..1 */
   readonly confidence: number
-  /** names of target units that fit the source as well */
-  readonly ambiguous: readonly string[]
+  /** other units of the source that fit the target as well */
+  readonly ambiguous: readonly Unit[]
 }
 
 export interface Alignment {

@@ -108,20 +108,34 @@ function affinesBehind({ linearOf }: Alignment, { units }: UnitSet, linear: Unit
 
 function entryOf(
   { target, from, expression, state, reason }: Draft,
-  { foundBy, confidence, ambiguous }: UnitPair,
+  { source, foundBy, confidence, ambiguous }: UnitPair,
 ): TargetEntry {
   const [first] = from
-  const isAmbiguous = ambiguous.length > 0 && first !== undefined
+  if (ambiguous.length === 0 || first === undefined)
+    return {
+      target,
+      state,
+      from,
+      ...(expression ? { expression } : {}),
+      reason,
+      foundBy,
+      confidence,
+      candidates: [],
+      isMissing: expression === undefined,
+    }
+  // the same place in every unit that fits
+  const place = source.slots.findIndex(({ tensor }) => tensor === first)
+  const others = ambiguous.flatMap(({ slots }) => slots[place]?.tensor.name ?? [])
+  const candidates = [...new Set([first.name, ...others])]
   return {
     target,
-    state: isAmbiguous ? 'ambiguous' : state,
+    state: 'ambiguous',
     from,
-    ...(expression && !isAmbiguous ? { expression } : {}),
-    ...(expression && isAmbiguous ? { proposal: expression } : {}),
-    reason: isAmbiguous ? `"${first.name}" fits, and others fit as well: ${ambiguous.join(', ')}` : reason,
+    ...(expression ? { proposal: expression } : {}),
+    reason: `fits as well: ${candidates.join(', ')}`,
     foundBy,
     confidence,
-    candidates: isAmbiguous ? [first.name] : [],
-    isMissing: isAmbiguous || expression === undefined,
+    candidates,
+    isMissing: true,
   }
 }
