@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { runCli } from '../src/cli/run-cli.ts'
 import { safetensorsFile } from './build/safetensors-file.ts'
+import { withoutRounding } from './rounding.ts'
 
 /**
  * Runs the Markdown pages of `test/cli/`. A `console` block is one command with all that it gives: standard output as
@@ -121,7 +122,7 @@ describe.each(readdirSync(pagesFolder).filter((name) => name.endsWith('.md')))('
           path,
           now.replace(block(expected), () => block(text)),
         )
-      } else expect(text).toBe(expected)
+      } else expect(withoutRounding(text)).toBe(withoutRounding(expected))
       expect(wide, 'lines wider than the terminal').toEqual([])
     },
   )

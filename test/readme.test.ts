@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { runCli } from '../src/cli/run-cli.ts'
+import { withoutRounding } from './rounding.ts'
 
 /**
  * The README's examples are run. A `console` block holds one command and its whole output; `UPDATE_README=1` writes
@@ -36,7 +37,7 @@ test.each(consoleBlocks.map((match) => [match[1]!, match[2]!]))('$ modelwright %
   if (process.env.UPDATE_README) {
     const now = readFileSync(readme, 'utf8')
     writeFileSync(readme, now.replace(`$ modelwright ${command}\n${expected}`, `$ modelwright ${command}\n${output}`))
-  } else expect(output).toBe(expected)
+  } else expect(withoutRounding(output)).toBe(withoutRounding(expected))
 })
 
 test.each(programs.map((match, index) => [index + 1, match[1]!]))('program %i runs', async (_, program) => {

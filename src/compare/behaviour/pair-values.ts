@@ -95,7 +95,8 @@ export function pairValues(
           cost: total,
         }
     }
-    if (best === undefined) continue
+    if (best === undefined || (used.has(best.pair.candidate) && isTurnedInTurn(reference, candidate, name, best.pair)))
+      continue
     pairs.set(name, best.pair)
     const { candidate: other } = best.pair
     if (!partners.has(other) || isCloser(best.pair, partners.get(other)!)) partners.set(other, best.pair)
@@ -136,6 +137,15 @@ function pairRepeats(
 
 const isCloser = (left: ValuePair, right: ValuePair) =>
   right.found === 'values' && (left.distance?.relL2 ?? 1) < (right.distance?.relL2 ?? 1)
+
+/**
+ * A transpose of the reference equals what the candidate holds in another order anyway. Where the candidate transposes
+ * that, too, it is the result of that which stands for it, whether it agrees or not.
+ */
+function isTurnedInTurn(reference: Side, candidate: Side, name: string, { candidate: other }: ValuePair): boolean {
+  if (reference.producer.get(name)?.op !== 'Transpose') return false
+  return (candidate.consumers.get(other) ?? []).some(({ op }) => op === 'Transpose')
+}
 
 /** The same operator on inputs that stand for each other one by one. */
 function isTwin(

@@ -109,6 +109,8 @@ function causeOf(
     after: after ?? first,
     detail: trial.detail,
     fix: trial.fix,
+    ...(trial.at ? { at: trial.at } : {}),
+    ...(trial.stretch ? { stretch: { side: trial.side, ...trial.stretch } } : {}),
     ...(trial.side === 'candidate' ? { repair: standalone(laboratory.context.candidate, trial.change) } : {}),
     ...(family.length > 0 ? { indistinguishable: family } : {}),
   }

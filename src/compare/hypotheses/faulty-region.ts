@@ -43,6 +43,10 @@ export interface ProvedCause {
   readonly fix: string
   /** the change of the candidate that restored parity, for a repaired copy; absent where the reference was changed */
   readonly repair?: Change
+  /** operators of one side that the other lacks stand between these two of its values */
+  readonly stretch?: { readonly side: 'reference' | 'candidate'; readonly from: string; readonly to: string }
+  /** the two operators whose stated difference was put right, by what they give */
+  readonly at?: { readonly reference: string; readonly candidate: string }
   /** other causes that the inputs could not tell from this one */
   readonly indistinguishable?: readonly string[]
 }

@@ -33,6 +33,10 @@ export interface Trial {
   readonly fix: string
   /** restores parity whatever is wrong, e.g. a whole layer taken out where the other side has nothing: no proof */
   readonly weak?: boolean
+  /** values of `side` between which operators are left out: where these stand is where the models part */
+  readonly stretch?: { readonly from: string; readonly to: string }
+  /** the two operators whose stated difference is put right, by what they give */
+  readonly at?: { readonly reference: string; readonly candidate: string }
   /** the change is a difference that both files state, so it is worth naming even when no run can prove it */
   readonly observed?: boolean
 }

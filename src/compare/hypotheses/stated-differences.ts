@@ -72,6 +72,7 @@ function attributeTrials(context: RegionContext, mine: Node, theirs: Node): Tria
   // pads follow from the others, the rule of coordinates from the kernel
   const order = (name: string) =>
     ['pads', 'strides', 'dilations', 'nearest_mode', 'coordinate_transformation_mode', 'mode'].indexOf(name)
+  const at = { reference: mine.outputs[0]!, candidate: theirs.outputs[0]! }
   const differing = differingAttributes(mine, theirs).sort((a, b) => order(b) - order(a))
   const trials = differing.flatMap((name): Trial[] => {
     const value = mine.attributes[name]
@@ -89,7 +90,7 @@ function attributeTrials(context: RegionContext, mine: Node, theirs: Node): Tria
     return [
       repair(
         { replace: new Map([[theirs, [{ from: theirs, attributes: { [name]: edit } }]]]) },
-        { label, detail, fix: `set ${name}=${showAttribute(wanted)} in ${named(theirs)}` },
+        { label, detail, fix: `set ${name}=${showAttribute(wanted)} in ${named(theirs)}`, at },
       ),
     ]
   })
@@ -104,6 +105,7 @@ function attributeTrials(context: RegionContext, mine: Node, theirs: Node): Tria
         label: first.label,
         also: trials.slice(1).map(({ label }) => label),
         prior: 0.9,
+        at,
         detail: trials.map(({ detail }) => detail).join('; '),
         fix: trials.map(({ fix }) => fix).join('; '),
       },

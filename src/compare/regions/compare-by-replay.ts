@@ -8,7 +8,7 @@ import {
 } from '../behaviour/compare-behaviour.ts'
 import { attemptsAt, type Divergence, divergenceAt, frontier, leftover } from '../behaviour/divergence.ts'
 import { explainDivergence, type ValueCause } from '../behaviour/explain.ts'
-import { distanceUnder, type Pairing } from '../behaviour/pair-values.ts'
+import { distanceUnder, type Pairing, type ValuePair } from '../behaviour/pair-values.ts'
 import { type Recording, type Side, sideOf } from '../behaviour/recording.ts'
 import type { Anchor, Search } from '../behaviour/search.ts'
 import type { ProvedCause } from '../hypotheses/faulty-region.ts'
@@ -83,7 +83,9 @@ export async function compareByReplay(
     // the files have proved an exchange; where the values meet there is nothing to mend
     const proofs = index < MAX_EXPLAINED && !place.exchanged ? await prove(place.result, suspects) : []
     const causes = place.repaired && !proofs.some((cause) => cause.proved) ? proved(seen) : seen
-    faults.push({ result: place.result, divergence: place.divergence, causes, proofs })
+    const provedPlace = atStretch(reference, replayed, pairing, proofs) ?? atOtherSize(reference, replayed, proofs)
+    const divergence = provedPlace ?? place.divergence
+    faults.push({ result: place.result, divergence, causes, proofs })
   }
   const outputs = ends.map((output) => outputResult(output, pairing, byCandidate, faults))
   const [first] = faults
@@ -144,6 +146,71 @@ function placeOf(
       ? { ...divergence, distance: result.distance, candidateShape: replayed.shape(at.candidate) }
       : divergence,
     repaired: repaired !== undefined,
+  }
+}
+
+/**
+ * Operators that one side lacks, and whose absence is proved, are the place of the difference, wherever in the region
+ * they stand: the value behind them on the side that has them, and what the other side goes on with.
+ */
+function atStretch(
+  reference: Side,
+  replayed: Side,
+  { pairs, partners }: Pairing,
+  proofs: readonly ProvedCause[],
+): Divergence | undefined {
+  const [{ proved, label, stretch } = { proved: false, label: 'unknown', stretch: undefined }] = proofs
+  if (!proved || stretch === undefined) return undefined
+  const extra = stretch.side === 'candidate'
+  // most added operators are seen as such before they are proved; those that pass a value on as it is are not
+  if (extra && label !== 'dtype-cast') return undefined
+  const pair = extra ? partners.get(stretch.from) : pairs.get(stretch.from)
+  if (pair === undefined) return undefined
+  const referenceTensor = extra ? pair.reference : stretch.to
+  const candidateTensor = extra ? stretch.to : label === 'dtype-cast' ? behindCasts(replayed, pair) : pair.candidate
+  const gap = distanceUnder(reference, replayed, referenceTensor, candidateTensor, pair.order)
+  return divergenceOf(reference, replayed, referenceTensor, candidateTensor, gap)
+}
+
+/**
+ * Two operators that give other sizes part there, though their region ends only where the sizes agree again. The first
+ * of them in the reference's order, where several had to be put right together.
+ */
+function atOtherSize(reference: Side, replayed: Side, proofs: readonly ProvedCause[]): Divergence | undefined {
+  const places = proofs
+    .flatMap(({ proved, label, at }) => (proved && label === proofs[0]?.label && at ? [at] : []))
+    .filter((at) => reference.shape(at.reference)?.join() !== replayed.shape(at.candidate)?.join())
+    .sort((left, right) => reference.order.indexOf(left.reference) - reference.order.indexOf(right.reference))
+  const [first] = places
+  return first && divergenceOf(reference, replayed, first.reference, first.candidate, undefined)
+}
+
+function divergenceOf(
+  reference: Side,
+  replayed: Side,
+  referenceTensor: string,
+  candidateTensor: string,
+  gap: Divergence['distance'],
+): Divergence {
+  return {
+    referenceTensor,
+    candidateTensor,
+    referenceNode: reference.producer.get(referenceTensor),
+    candidateNode: replayed.producer.get(candidateTensor),
+    distance: gap,
+    referenceShape: reference.shape(referenceTensor) ?? [],
+    candidateShape: replayed.shape(candidateTensor),
+  }
+}
+
+/** What a value is after it has passed through other element types. */
+function behindCasts(side: Side, { candidate }: ValuePair): string {
+  let name = candidate
+  for (;;) {
+    const [cast, ...others] = side.consumers.get(name) ?? []
+    const [next] = cast?.outputs ?? []
+    if (cast?.op !== 'Cast' || others.length > 0 || next === undefined || side.shape(next) === undefined) return name
+    name = next
   }
 }
 
@@ -328,6 +395,12 @@ function verdictOf(
     }
   if (judged.every(({ reference: name }) => saysNothing(reference, name)))
     return { verdict: 'not-compared', reason: 'every output of the reference is constant on these inputs' }
+  const open = new Set(results.filter(({ state }) => state === 'not-judged').map(({ region }) => region.at.candidate))
+  if (judged.every(({ candidate }) => open.has(candidate!)))
+    return {
+      verdict: 'not-compared',
+      reason: 'rounding alone moves every output too far for agreement to say anything',
+    }
   const runs = reference.recording.runs.length
   const doubtful = results.filter(({ state }) => state === 'suspicious').length
   const doubt = doubtful === 0 ? '' : `, ${doubtful} of them further from it than rounding usually takes them`

@@ -12,6 +12,9 @@ import { isHalf, unitOf } from './unit.ts'
 export const SAME_RATIO = 10
 export const SUSPICIOUS_RATIO = 100
 
+/** Where rounding alone moves a value by more than this share of its size, agreement says nothing. */
+const MAX_FLOOR = 0.02
+
 /** Rounded constants move a layer by about half of the largest rounding: well within the limit of the same. */
 const STORED_SHARE = 8
 
@@ -71,7 +74,11 @@ function judge(
       ratio: Number.POSITIVE_INFINITY,
     }
   const ratio = gap.relL2 / floor
-  return { region, state: stateOf(ratio), distance: gap, floor, floorFrom, ratio }
+  const state = stateOf(ratio)
+  const result = { region, distance: gap, floor, floorFrom, ratio }
+  if (floor <= MAX_FLOOR || state === 'different') return { ...result, state }
+  const share = `${Number((floor * 100).toPrecision(2))} %`
+  return { ...result, state: 'not-judged', reason: `rounding alone moves this value by ${share} of its size` }
 }
 
 /** Results between these go to the arbiter, who computes the reference's side in float64. */
@@ -99,7 +106,8 @@ export async function arbitrate(
   const judged: RegionResult[] = []
   for (const result of results) {
     const { ratio, region, distance: gap } = result
-    const doubtful = ratio >= DOUBTFUL.from && ratio <= DOUBTFUL.to && gap !== undefined
+    const doubtful =
+      result.state !== 'not-judged' && ratio >= DOUBTFUL.from && ratio <= DOUBTFUL.to && gap !== undefined
     const pair = pairing.partners.get(region.at.candidate)
     if (!doubtful || pair === undefined || arbitrated++ >= MAX_ARBITRATED) judged.push(result)
     else judged.push((await againstExact(reference, replayed, pair, result, evaluate)) ?? result)

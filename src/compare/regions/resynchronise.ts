@@ -2,7 +2,14 @@ import { ToolError } from '../../errors.ts'
 import type { Node } from '../../model/graph.ts'
 import { type Attempt, attemptsAt, type Divergence, frontier, leftover, openSearch } from '../behaviour/divergence.ts'
 import { SAME_LAYOUT } from '../behaviour/layout.ts'
-import { nearestUnder, type Pairing, pairValues, takesTheSame, type ValuePair } from '../behaviour/pair-values.ts'
+import {
+  distanceUnder,
+  nearestUnder,
+  type Pairing,
+  pairValues,
+  takesTheSame,
+  type ValuePair,
+} from '../behaviour/pair-values.ts'
 import { firstRuns, type Side, sideOf } from '../behaviour/recording.ts'
 import type { Anchor, Search } from '../behaviour/search.ts'
 import type { Force, RunForced } from './forced.ts'
@@ -251,10 +258,20 @@ export function forcesOf(side: Side, { partners }: Pairing, without: readonly st
     .map(({ candidate, reference, order }) => ({ candidate, reference, order }))
 }
 
-function pairOf(reference: Side, candidate: Side, { pairs }: Pairing, { end }: Pick<Attempt, 'end'>): ValuePair {
+function pairOf(
+  reference: Side,
+  candidate: Side,
+  { pairs, partners }: Pairing,
+  { end }: Pick<Attempt, 'end'>,
+): ValuePair {
   const nearest = nearestUnder(reference, candidate, pairs, end.reference, end.candidate)
-  const order = nearest?.order ?? SAME_LAYOUT
-  return { ...end, layout: order.name, order, distance: nearest?.distance, found: 'resynchronised' }
+  // Wrong values may happen to be nearer in another order: where shapes are equal that takes more than nearness.
+  const sameShape = reference.shape(end.reference)?.join() === candidate.shape(end.candidate)?.join()
+  const inputs = candidate.producer.get(end.candidate)?.inputs ?? []
+  const told = inputs.some((name) => partners.get(name)?.layout === nearest?.order.name)
+  const order = nearest === undefined || (sameShape && !told) ? SAME_LAYOUT : nearest.order
+  const gap = nearest && distanceUnder(reference, candidate, end.reference, end.candidate, order)
+  return { ...end, layout: order.name, order, distance: gap, found: 'resynchronised' }
 }
 
 /** What is fed to see whether an attempt is right. */

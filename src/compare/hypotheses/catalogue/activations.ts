@@ -96,6 +96,7 @@ export const missingActivation = defineHypothesis({
         label: 'activation-missing',
         also: ['layer-missing'],
         prior: 0.96,
+        stretch: { from: span.from, to: span.to },
         detail: `the candidate leaves out ${nameOf(span)} (${named(span.nodes.at(-1)!)} in the reference)`,
         fix: `apply ${nameOf(span)} where the reference has ${named(span.nodes.at(-1)!)}`,
       }),

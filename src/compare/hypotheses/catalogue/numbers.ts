@@ -44,6 +44,7 @@ export const narrowCast = defineHypothesis({
             prior: 0.94,
             detail: `"${name}" is rounded to ${narrow.name} in the candidate`,
             fix: `keep what corresponds to "${name}" in float32`,
+            stretch: { from: name, to: name },
           }),
         ),
       )

@@ -113,6 +113,18 @@ function labelOf(
       return { label: extra ? 'layer-extra' : 'residual-missing', also: [layer], word }
     }
   }
+  if (kinds.length === 1 && last.op === 'Gather' && reorders(side, last)) {
+    const grouped = side.nodes.some(
+      ({ inputs, attributes }) => inputs.includes(to) && Number(attributes.group ?? 1) > 1,
+    )
+    return grouped
+      ? {
+          label: 'groups',
+          also: ['channel-order', layer],
+          word: 'another order of the channels of a grouped convolution',
+        }
+      : { label: 'channel-order', also: ['groups', layer], word: 'another order of channels' }
+  }
   if (kinds.includes('Slice') && kinds.length === 1)
     return { label: 'sequence-order', also: ['channel-order', layer], word }
   if (
@@ -124,6 +136,15 @@ function labelOf(
   if (kinds.length > 0 && nodes.every((node) => reachesInput(side, node) && /^(Sub|Div|Mul|Add)$/.test(node.op)))
     return { label: 'input-normalisation', also: [layer], word }
   return { label: layer, word }
+}
+
+/** Whether a Gather takes every element of its axis once, in another order. */
+function reorders(side: RegionSide, { inputs }: Node): boolean {
+  const indices = side.constants.get(inputs[1] ?? '')
+  if (indices === undefined || indices.shape.length !== 1) return false
+  const order = [...numbersOf(indices)]
+  const sorted = order.toSorted((left, right) => left - right)
+  return order.length > 1 && sorted.every((value, at) => value === at) && order.some((value, at) => value !== at)
 }
 
 /** Something of the reference that the candidate leaves out. */
@@ -209,6 +230,7 @@ function bypass(
       prior,
       detail,
       fix,
+      stretch: { from, to },
       ...(weak ? { weak } : {}),
     },
   ]
