@@ -28,7 +28,8 @@ function told(
   fix: string,
   prior = 0.93,
 ): Trial {
-  const at = whereInCandidate(counterpart(context, node), context.candidate.output)
+  const other = counterpart(context, node)
+  const [own, theirs] = [node.outputs[0], other?.outputs[0]]
   return {
     side: 'reference',
     change,
@@ -36,7 +37,8 @@ function told(
     parameters: 0,
     prior,
     detail: `${detail} (${named(node)})`,
-    fix: `${fix} ${at}`,
+    fix: `${fix} ${whereInCandidate(other, context.candidate.output)}`,
+    ...(own && theirs ? { at: { reference: own, candidate: theirs } } : {}),
   }
 }
 
