@@ -2,31 +2,14 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { openFragmentRunner } from '../src/execute/run-fragment.ts'
-import { type OpenInput, openInput } from '../src/host/open-input.ts'
 import type { OnnxProgram } from '../src/onnx/program.ts'
-import { readProgram } from '../src/onnx/read-program.ts'
 import { wholeProgram } from '../src/onnx/write-fragment.ts'
-import { readModel } from '../src/tasks/open-model.ts'
 import { type ArrayValue, float32Array } from '../src/tensor/array-value.ts'
+import { closePrograms, openProgram, sameBits } from './build/programs.ts'
 
 const root = join(import.meta.dirname, '..')
 const runner = openFragmentRunner()
-const inputs: OpenInput[] = []
-afterAll(() => Promise.all([runner.close(), ...inputs.map((input) => input.close())]))
-
-async function open(path: string): Promise<OnnxProgram> {
-  const input = await openInput(join(root, path))
-  inputs.push(input)
-  return readProgram(await readModel(input))
-}
-
-/** Equal bit by bit; far quicker than comparing elements as objects. */
-const same = (one: ArrayValue | undefined, other: ArrayValue | undefined) =>
-  one !== undefined &&
-  other !== undefined &&
-  one.dtype === other.dtype &&
-  String(one.shape) === String(other.shape) &&
-  Buffer.compare(one.bytes, other.bytes) === 0
+afterAll(() => Promise.all([runner.close(), closePrograms()]))
 
 function feedsOf({ graph }: OnnxProgram, batches: readonly number[]): Map<string, ArrayValue>[] {
   return batches.map(
@@ -45,7 +28,7 @@ function feedsOf({ graph }: OnnxProgram, batches: readonly number[]): Map<string
 /** In parts of any size, every value is bit by bit what the whole model makes in one run. */
 const check = (path: string, memoryBudget: number, parts: number | 'many', skip = '.') =>
   test.skipIf(!existsSync(join(root, skip)))(`${path} in parts of ${memoryBudget} bytes`, async () => {
-    const program = await open(path)
+    const program = await openProgram(path)
     const feeds = feedsOf(program, [2, 3])
     const names = program.graph.nodes
       .flatMap(({ outputs }) => outputs)
@@ -55,7 +38,7 @@ const check = (path: string, memoryBudget: number, parts: number | 'many', skip 
     if (parts === 'many') expect(seen.parts).toBeGreaterThan(5)
     else expect(seen.parts).toBe(parts)
     for (const [run, values] of seen.runs.entries()) {
-      for (const name of names) expect(same(values.get(name)?.value, whole[run]!.get(name)), name).toBe(true)
+      for (const name of names) expect(sameBits(values.get(name)?.value, whole[run]!.get(name)), name).toBe(true)
       expect([...values.keys()].length).toBe(names.length + program.graph.inputs.length)
       for (const { sketch, shape } of values.values()) expect(sketch!.shape).toEqual(shape)
     }
@@ -70,7 +53,7 @@ check('test/fixtures/frameworks/onnx/functions.onnx', 1, 1)
 check('../shared/data/compare/references/mixerish/reference.onnx', 100_000, 'many', '../shared')
 
 test('only what is wanted is reported, outputs always; arrays only where they are kept', async () => {
-  const program = await open('examples/digits/reference/digits.onnx')
+  const program = await openProgram('examples/digits/reference/digits.onnx')
   const [wanted] = program.graph.nodes[3]!.outputs
   const done: number[] = []
   const { runs } = await runner.observe(program, wholeProgram(program), feedsOf(program, [2]), {
@@ -89,7 +72,7 @@ test('only what is wanted is reported, outputs always; arrays only where they ar
 })
 
 test('after an abortion nothing more is run', async () => {
-  const program = await open('examples/digits/reference/digits.onnx')
+  const program = await openProgram('examples/digits/reference/digits.onnx')
   const stop = new AbortController()
   const onProgress = () => stop.abort(new Error('enough'))
   const stopped = openFragmentRunner({ signal: stop.signal })

@@ -2,31 +2,14 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { openFragmentRunner } from '../src/execute/run-fragment.ts'
-import { type OpenInput, openInput } from '../src/host/open-input.ts'
-import type { FragmentInput, OnnxProgram } from '../src/onnx/program.ts'
-import { readProgram } from '../src/onnx/read-program.ts'
+import type { FragmentInput } from '../src/onnx/program.ts'
 import { wholeProgram } from '../src/onnx/write-fragment.ts'
-import { readModel } from '../src/tasks/open-model.ts'
 import { type ArrayValue, float32Array, numbersOf } from '../src/tensor/array-value.ts'
+import { closePrograms, openProgram, sameBits } from './build/programs.ts'
 
 const root = join(import.meta.dirname, '..')
 const runner = openFragmentRunner()
-const opened: OpenInput[] = []
-afterAll(() => Promise.all([runner.close(), ...opened.map((input) => input.close())]))
-
-async function open(path: string): Promise<OnnxProgram> {
-  const input = await openInput(join(root, path))
-  opened.push(input)
-  return readProgram(await readModel(input))
-}
-
-/** Equal bit by bit; far quicker than comparing elements as objects. */
-const same = (one: ArrayValue | undefined, other: ArrayValue | undefined) =>
-  one !== undefined &&
-  other !== undefined &&
-  one.dtype === other.dtype &&
-  String(one.shape) === String(other.shape) &&
-  Buffer.compare(one.bytes, other.bytes) === 0
+afterAll(() => Promise.all([runner.close(), closePrograms()]))
 
 function ramp(shape: readonly number[]): ArrayValue {
   const count = shape.reduce((product, size) => product * size, 1)
@@ -41,7 +24,7 @@ const inputOf = (name: string, { dtype, shape }: ArrayValue): FragmentInput => (
 /** Every node, run alone on what the whole model gave it, makes bit by bit what it made inside the model. */
 const checkAlone = (path: string, skip?: string) =>
   test.skipIf(skip !== undefined && !existsSync(join(root, skip)))(`${path}: node by node as in one`, async () => {
-    const program = await open(path)
+    const program = await openProgram(path)
     const whole = wholeProgram(program)
     const values = program.graph.nodes.flatMap(({ outputs }) => outputs).filter((name) => name !== '')
     const feed = new Map(
@@ -58,7 +41,7 @@ const checkAlone = (path: string, skip?: string) =>
       const inputs = taken.map((name) => inputOf(name, known.get(name)!))
       const outputs = node.outputs.filter((name) => name !== '')
       const [alone] = await runner.run(program, { nodes: [{ from: node }], inputs, outputs }, [known])
-      for (const name of outputs) expect(same(alone!.get(name), known.get(name)), name).toBe(true)
+      for (const name of outputs) expect(sameBits(alone!.get(name), known.get(name)), name).toBe(true)
     }
   })
 
@@ -71,7 +54,7 @@ checkAlone('test/fixtures/frameworks/onnx/constant-forms.onnx')
 checkAlone('../shared/data/compare/references/mixerish/reference.onnx', '../shared')
 
 test('attributes are replaced, removed and added; everything else of the node stays', async () => {
-  const program = await open('examples/digits/reference/digits.onnx')
+  const program = await openProgram('examples/digits/reference/digits.onnx')
   const node = program.graph.nodes.find(({ op }) => op === 'BatchNormalization')!
   const feeds = [new Map([[node.inputs[0]!, ramp([1, program.constants.get(node.inputs[1]!)!.shape[0]!, 3, 3])]])]
   const inputs = [inputOf(node.inputs[0]!, feeds[0]!.get(node.inputs[0]!)!)]
@@ -87,7 +70,7 @@ test('attributes are replaced, removed and added; everything else of the node st
 })
 
 test('new nodes, new names, other constants, several feeds; outputs that nothing has to compute', async () => {
-  const program = await open('examples/digits/reference/digits.onnx')
+  const program = await openProgram('examples/digits/reference/digits.onnx')
   const feeds = [1, 2, 3].map((scale) => new Map([['x', float32Array([2], Float32Array.of(scale, -scale))]]))
   const runs = await runner.run(
     program,
@@ -112,7 +95,7 @@ test('new nodes, new names, other constants, several feeds; outputs that nothing
 })
 
 test('a value from nowhere is named; what the runtime refuses is an error with its reason', async () => {
-  const program = await open('examples/digits/reference/digits.onnx')
+  const program = await openProgram('examples/digits/reference/digits.onnx')
   const nodes = [{ op: 'Relu', inputs: ['x'], outputs: ['y'] }]
   await expect(runner.run(program, { nodes, inputs: [], outputs: ['y'] }, [new Map()])).rejects.toMatchObject({
     code: 'CANNOT_RUN',
@@ -127,7 +110,7 @@ test('a value from nowhere is named; what the runtime refuses is an error with i
 })
 
 test('after an abortion nothing more is run', async () => {
-  const program = await open('examples/digits/reference/digits.onnx')
+  const program = await openProgram('examples/digits/reference/digits.onnx')
   const stop = new AbortController()
   const stopped = openFragmentRunner({ signal: stop.signal, workers: 2 })
   const feeds = Array.from({ length: 200 }, () => new Map([['image', ramp([50, 3, 16, 12])]]))
@@ -139,7 +122,7 @@ test('after an abortion nothing more is run', async () => {
 })
 
 test('a runner that is closed while it runs ends the run first: the process would be aborted otherwise', async () => {
-  const program = await open('examples/digits/reference/digits.onnx')
+  const program = await openProgram('examples/digits/reference/digits.onnx')
   const busy = openFragmentRunner()
   const running = busy.run(program, wholeProgram(program), [new Map([['image', ramp([500, 3, 16, 12])]])])
   await new Promise((resolve) => setTimeout(resolve, 300))
@@ -149,7 +132,7 @@ test('a runner that is closed while it runs ends the run first: the process woul
 })
 
 test('sizes that do not fit are an error with the reason of the runtime', async () => {
-  const program = await open('examples/digits/reference/digits.onnx')
+  const program = await openProgram('examples/digits/reference/digits.onnx')
   const feeds = [new Map([['image', ramp([1, 16, 12, 3])]])]
   await expect(runner.run(program, wholeProgram(program), feeds)).rejects.toMatchObject({
     code: 'CANNOT_RUN',

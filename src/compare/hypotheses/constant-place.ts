@@ -163,13 +163,16 @@ const before = (side: RegionSide, node: Node): Node | undefined =>
   node.inputs.map((name) => side.producer.get(name)).find((each) => each !== undefined)
 
 /** Whether a node takes an input of the model, looked up through operators that only prepare it. */
-export function readsInput(side: RegionSide, node: Node): boolean {
+export const readsInput = (side: RegionSide, node: Node): boolean => comesFromInput(side, node.inputs[0], PREPARES)
+
+/** Whether a value is an input of the model, but for operators in `through`, a few steps. */
+function comesFromInput(side: RegionSide, value: string | undefined, through: ReadonlySet<string>): boolean {
   const inputs = new Set(side.program.graph.inputs.map(({ name }) => name))
-  let at: string | undefined = node.inputs[0]
+  let at = value
   for (let depth = 0; at !== undefined && depth < 8; depth++) {
     if (inputs.has(at)) return true
     const from: Node | undefined = makers(side).get(at)
-    if (from === undefined || !PREPARES.has(from.op)) return false
+    if (from === undefined || !through.has(from.op)) return false
     at = from.inputs.find((name) => !isConstant(side, name))
   }
   return false
@@ -214,17 +217,12 @@ const PREPARATION: ReadonlySet<string> = new Set([
 ])
 
 /** Arithmetic on the picture itself, before any layer. */
-export function reachesInput(side: RegionSide, node: Node): boolean {
-  const inputs = new Set(side.program.graph.inputs.map(({ name }) => name))
-  let at: string | undefined = node.inputs.find((name) => !isConstant(side, name))
-  for (let depth = 0; at !== undefined && depth < 8; depth++) {
-    if (inputs.has(at)) return true
-    const from: Node | undefined = makers(side).get(at)
-    if (from === undefined || !PREPARATION.has(from.op)) return false
-    at = from.inputs.find((name) => !isConstant(side, name))
-  }
-  return false
-}
+export const reachesInput = (side: RegionSide, node: Node): boolean =>
+  comesFromInput(
+    side,
+    node.inputs.find((name) => !isConstant(side, name)),
+    PREPARATION,
+  )
 
 /** Whether the result runs into an operator through arithmetic alone, a few steps. */
 export function feeds(side: RegionSide, node: Node, op: string): boolean {

@@ -275,6 +275,14 @@ function kernelOf(side: RegionSide, node: Node): number[] {
   return [...(side.constants.get(node.inputs[1] ?? '')?.shape.slice(2) ?? [])]
 }
 
+/** Poolings over everything, and their opposites. */
+const WHOLE_POOLS: Readonly<Record<string, string>> = {
+  GlobalMaxPool: 'GlobalAveragePool',
+  GlobalAveragePool: 'GlobalMaxPool',
+  ReduceMax: 'ReduceMean',
+  ReduceMean: 'ReduceMax',
+}
+
 /** Another kind of pooling, or one that counts and rounds differently. */
 export const pooling = defineHypothesis({
   id: 'pooling',
@@ -284,32 +292,18 @@ export const pooling = defineHypothesis({
   trials: (context) =>
     context.reference.nodes.flatMap((node): Trial[] => {
       const { op } = node
-      if (/^Global(Max|Average)Pool$/.test(op)) {
-        const other = op === 'GlobalMaxPool' ? 'GlobalAveragePool' : 'GlobalMaxPool'
+      const whole = WHOLE_POOLS[op]
+      if (whole !== undefined)
         return [
           told(
             context,
             node,
-            as(node, other),
+            as(node, whole),
             'pooling-type',
-            `${other} in the candidate, ${op} in the reference`,
+            `${whole} in the candidate, ${op} in the reference`,
             `use ${op}`,
           ),
         ]
-      }
-      if (op === 'ReduceMean' || op === 'ReduceMax') {
-        const other = op === 'ReduceMax' ? 'ReduceMean' : 'ReduceMax'
-        return [
-          told(
-            context,
-            node,
-            as(node, other),
-            'pooling-type',
-            `${other} in the candidate, ${op} in the reference`,
-            `use ${op}`,
-          ),
-        ]
-      }
       if (!/^(Max|Average)Pool$/.test(op)) return []
       const other = op === 'MaxPool' ? 'AveragePool' : 'MaxPool'
       const ceil = Number(node.attributes.ceil_mode ?? 0)
